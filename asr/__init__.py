@@ -1,0 +1,1 @@
+"""Reproducible Whisper fine-tuning for low-resource languages: the library behind `stages/`."""

@@ -1,0 +1,261 @@
+"""The typed parameters of every stage: one frozen dataclass a section of `params.yaml`.
+
+The whole file is checked whenever a stage starts, so that a slip in any section is reported before
+work begins; a stage then receives only the sections that `dvc.yaml` declares for it.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from asr.errors import UserError
+from asr.knobs import Range, build, read_yaml
+
+Seconds = float
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Language = Literal["az"]
+
+
+@dataclass(frozen=True)
+class DataParams:
+    """Which corpus to read and how its columns are called."""
+
+    source: Literal["sample", "folder", "manifest", "hub"]
+    path: str
+    name: str | None
+    revision: str | None
+    config: str | None
+    split: str
+    streaming: bool
+    max_clips: Annotated[int | None, Range(low=1)]
+    audio_column: str
+    text_column: str
+    group_column: str | None
+    split_column: str | None
+    language: Language
+    seed: Annotated[int, Range(low=0)]
+
+
+@dataclass(frozen=True)
+class ValidateParams:
+    """Thresholds of the rules, and the split."""
+
+    min_duration: Annotated[Seconds, Range(low=0)]
+    max_duration: Annotated[Seconds, Range(low=0)]
+    min_characters_per_second: Annotated[float, Range(low=0)]
+    max_characters_per_second: Annotated[float, Range(low=0)]
+    max_label_characters: Annotated[int, Range(low=1)]
+    silence_dbfs: Annotated[float, Range(high=0)]
+    max_rejected: Annotated[float, Range(low=0, high=1)]
+    validation_share: Annotated[float, Range(low=0, high=1)]
+    test_share: Annotated[float, Range(low=0, high=1)]
+    overlap_min_characters: Annotated[int, Range(low=0)]
+    seed: Annotated[int, Range(low=0)]
+
+
+@dataclass(frozen=True)
+class FeatureParams:
+    """The fixed lengths to which clips are padded."""
+
+    edges: Annotated[tuple[Seconds, ...], Range(low=0.1, high=30)]
+    tail: Annotated[Seconds, Range(low=0, high=5)]
+
+
+@dataclass(frozen=True)
+class ModelParams:
+    """The network: a Hub id, a local path, or `scratch` with its own dimensions."""
+
+    architecture: Literal["whisper"]
+    name: str
+    revision: str | None
+    vocabulary: Annotated[int, Range(low=256, high=50000)]
+    d_model: Annotated[int, Range(low=8)]
+    encoder_layers: Annotated[int, Range(low=1)]
+    decoder_layers: Annotated[int, Range(low=1)]
+    attention_heads: Annotated[int, Range(low=1)]
+    feed_forward: Annotated[int, Range(low=8)]
+    dropout: Annotated[float, Range(low=0, high=0.9)]
+
+
+@dataclass(frozen=True)
+class TrainParams:
+    """Optimisation; `batch_size` clips make one optimizer step whatever the memory."""
+
+    batch_size: Annotated[int, Range(low=1)]
+    micro_batch_seconds: Annotated[Seconds, Range(low=1)]
+    learning_rate: Annotated[float, Range(low=0)]
+    max_steps: Annotated[int, Range(low=1)]
+    warmup_steps: Annotated[int, Range(low=0)]
+    schedule: Literal["linear", "cosine", "constant"]
+    weight_decay: Annotated[float, Range(low=0)]
+    clip_norm: Annotated[float, Range(low=0)]
+    label_smoothing: Annotated[float, Range(low=0, high=0.9)]
+    ctc_weight: Annotated[float, Range(low=0)]
+    time_masks: Annotated[int, Range(low=0)]
+    time_mask: Annotated[Seconds, Range(low=0)]
+    frequency_masks: Annotated[int, Range(low=0)]
+    frequency_mask: Annotated[int, Range(low=0, high=80)]
+    evaluate_every: Annotated[int, Range(low=1)]
+    evaluate_clips: Annotated[int | None, Range(low=1)]
+    log_every: Annotated[int, Range(low=1)]
+    seed: Annotated[int, Range(low=0)]
+    threads: Annotated[int, Range(low=1)]
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
+    device: Device
+
+
+@dataclass(frozen=True)
+class EvaluateParams:
+    """Decoding of the validation and test clips."""
+
+    batch_size: Annotated[int, Range(low=1)]
+    beams: Annotated[int, Range(low=1)]
+    threads: Annotated[int, Range(low=1)]
+    device: Device
+
+
+@dataclass(frozen=True)
+class PlotParams:
+    """The look of the pictures."""
+
+    dpi: Annotated[int, Range(low=30, high=600)]
+
+
+@dataclass(frozen=True)
+class Params:
+    """The whole of `params.yaml`."""
+
+    data: DataParams
+    validate: ValidateParams
+    features: FeatureParams
+    model: ModelParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    plot: PlotParams
+
+
+@dataclass(frozen=True)
+class PrepareStage:
+    """What `stages/prepare.py` may read."""
+
+    data: DataParams
+
+    @classmethod
+    def load(cls, path: Path) -> "PrepareStage":
+        """From a parameter file, checked as a whole."""
+        return cls(load_params(path).data)
+
+
+@dataclass(frozen=True)
+class ValidateStage:
+    """What `stages/validate.py` may read."""
+
+    validate: ValidateParams
+    language: Language
+
+    @classmethod
+    def load(cls, path: Path) -> "ValidateStage":
+        """From a parameter file, checked as a whole."""
+        params = load_params(path)
+        return cls(params.validate, params.data.language)
+
+
+@dataclass(frozen=True)
+class TrainStage:
+    """What `stages/train.py` may read."""
+
+    features: FeatureParams
+    model: ModelParams
+    train: TrainParams
+    language: Language
+
+    @classmethod
+    def load(cls, path: Path) -> "TrainStage":
+        """From a parameter file, checked as a whole."""
+        params = load_params(path)
+        return cls(params.features, params.model, params.train, params.data.language)
+
+
+@dataclass(frozen=True)
+class EvaluateStage:
+    """What `stages/evaluate.py` may read; language and edges come with the model."""
+
+    evaluate: EvaluateParams
+
+    @classmethod
+    def load(cls, path: Path) -> "EvaluateStage":
+        """From a parameter file, checked as a whole."""
+        return cls(load_params(path).evaluate)
+
+
+@dataclass(frozen=True)
+class PlotStage:
+    """What `stages/plot.py` may read."""
+
+    plot: PlotParams
+
+    @classmethod
+    def load(cls, path: Path) -> "PlotStage":
+        """From a parameter file, checked as a whole."""
+        return cls(load_params(path).plot)
+
+
+def load_params(path: Path) -> Params:
+    """All sections of `path`, checked one by one and against each other.
+
+    Raises:
+        UserError: with the key, the value and the remedy.
+    """
+    try:
+        params = build(Params, read_yaml(path), "")
+    except UserError as error:
+        raise UserError(f"{error}" if str(error).startswith(str(path)) else f"{path}: {error}") from error
+    _check_together(params, path)
+    return params
+
+
+def as_plain(params: Any) -> dict[str, Any]:
+    """A parameter dataclass as nested mappings, for hashing and for `experiment.json`."""
+    return asdict(params)
+
+
+def _check_together(params: Params, path: Path) -> None:
+    checks = (
+        (
+            list(params.features.edges) != sorted(set(params.features.edges)) or len(params.features.edges) > 16,
+            f"features.edges = {list(params.features.edges)}: write at most 16 lengths in rising order",
+        ),
+        (
+            params.validate.max_duration > params.features.edges[-1],
+            f"validate.max_duration = {params.validate.max_duration}: longer than the last of features.edges "
+            f"({params.features.edges[-1]} s); lower it or add an edge",
+        ),
+        (
+            params.validate.validation_share + params.validate.test_share >= 1,
+            f"validate.test_share = {params.validate.test_share}: with validation_share "
+            f"{params.validate.validation_share} nothing is left for training",
+        ),
+        (
+            params.model.d_model % params.model.attention_heads != 0,
+            f"model.attention_heads = {params.model.attention_heads}: must divide model.d_model "
+            f"({params.model.d_model}) exactly",
+        ),
+        (
+            params.train.warmup_steps > params.train.max_steps,
+            f"train.warmup_steps = {params.train.warmup_steps}: more than train.max_steps ({params.train.max_steps})",
+        ),
+        (
+            params.data.source == "hub" and params.data.name is not None and params.data.revision is None,
+            f"data.revision: missing for data.name = {params.data.name!r}; pin the commit hash of the data set",
+        ),
+        (
+            params.model.name not in ("scratch",)
+            and "/" in params.model.name
+            and not Path(params.model.name).exists()
+            and params.model.revision is None,
+            f"model.revision: missing for model.name = {params.model.name!r}; pin the commit hash of the model",
+        ),
+    )
+    for failed, message in checks:
+        if failed:
+            raise UserError(f"{path}: {message}")

@@ -1,0 +1,101 @@
+"""What made a number: hashes of parameters, data and code, library versions, device class.
+
+Nothing here names a machine, a path of a machine or a time: equal runs give equal blocks.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SHORT = 16
+"""Hexadecimal digits kept of a hash in reports (64 bits)."""
+
+
+def provenance(
+    stage: str, params: Mapping[str, Any], inputs: Iterable[Path], libraries: Sequence[str], device: str
+) -> dict[str, Any]:
+    """The `provenance` block of a metrics file.
+
+    Args:
+        stage: name of the script under `stages/`; its import closure is hashed.
+        params: the parameters the stage read.
+        inputs: files whose content identifies the data.
+        libraries: distributions whose versions may change the result.
+        device: device class, such as `cpu-avx512`.
+    """
+    return {
+        "code": code_hash(stage, ROOT),
+        "data": files_hash(inputs),
+        "device": device,
+        "params": _digest(json.dumps(params, sort_keys=True).encode()),
+        "versions": versions(libraries),
+    }
+
+
+def versions(libraries: Sequence[str]) -> dict[str, str]:
+    """Release numbers without build tags: `2.13.0` for `2.13.0+cpu`, since the device class says that part."""
+    found = {name: importlib.metadata.version(name).split("+")[0] for name in libraries}
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **found}
+
+
+def files_hash(paths: Iterable[Path]) -> str:
+    """One hash over names and contents of files."""
+    lines = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in sorted(paths)]
+    return _digest("\n".join(lines).encode())
+
+
+def code_hash(stage: str, root: Path) -> str:
+    """One hash over every file of the repository that `stages/<stage>.py` imports, itself included."""
+    files = import_closure(root / "stages" / f"{stage}.py", root)
+    return _digest("\n".join(f"{f.relative_to(root).as_posix()} {_digest(f.read_bytes())}" for f in files).encode())
+
+
+def import_closure(entry: Path, root: Path) -> list[Path]:
+    """`entry` and all modules of the repository that it imports, at any depth, sorted.
+
+    Files that hold a docstring only are left out: they cannot change a result.
+    """
+    found: set[Path] = set()
+    waiting = [entry]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        waiting.extend(_imported_files(path, root))
+    return sorted(path for path in found if _has_code(path))
+
+
+def _imported_files(path: Path, root: Path) -> list[Path]:
+    files: list[Path] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        files += [file for name in names for file in _module_files(name, root)]
+    return files
+
+
+def _module_files(name: str, root: Path) -> list[Path]:
+    """The module's own file and the `__init__.py` of every package above it."""
+    parts = name.split(".")
+    candidates = [root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
+    candidates.append(root.joinpath(*parts).with_suffix(".py"))
+    return [path for path in candidates if path.is_file()]
+
+
+def _has_code(path: Path) -> bool:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:SHORT]
