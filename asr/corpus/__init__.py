@@ -1,0 +1,1 @@
+"""From any source to clips, an index and leakage-safe splits (stages prepare and validate)."""

@@ -1,0 +1,93 @@
+"""What passes between the rooms of the corpus: a clip of a source, and an utterance of a split."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.errors import UserError
+from asr.files import read_jsonl
+
+SAMPLE_RATE = 16_000
+"""Samples a second of every stored clip (Hz); Whisper's rate."""
+
+SPLITS = ("train", "validation", "test")
+
+Pcm16 = NDArray[np.int16]
+"""Mono samples at `SAMPLE_RATE`, shape = (samples,)."""
+
+
+class AudioError(Exception):
+    """A clip that cannot be decoded: becomes a row with a reason code, never an exception for the user."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class AudioRef(Protocol):
+    """Where a clip's samples come from. Instances are small and picklable: a worker process calls `samples`."""
+
+    def samples(self) -> Pcm16:
+        """The decoded clip.
+
+        Raises:
+            AudioError: the clip cannot be decoded faithfully.
+        """
+
+
+@dataclass(frozen=True)
+class SourceClip:
+    """One clip as its source describes it, before decoding."""
+
+    name: str
+    """Source-relative name, unique in the source; empty where the source has none."""
+    text: str
+    audio: AudioRef
+    group: str = ""
+    source: str = ""
+    split: str = ""
+    """One of `SPLITS`, or empty."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One accepted clip of a split, with its orthographic transcript."""
+
+    id: str
+    text: str
+    duration: float
+    """Seconds of audio."""
+    group: str
+    source: str
+    sha256: str
+    """Of the stored PCM16 bytes."""
+
+
+class Clips(Protocol):
+    """Samples by clip id; `asr.corpus.store.ClipStore` is one."""
+
+    def __getitem__(self, clip_id: str, /) -> Pcm16:
+        """Samples at 16 kHz."""
+
+
+def read_split(path: Path) -> list[Utterance]:
+    """The utterances of one split file, in the order of their ids.
+
+    Raises:
+        UserError: missing file, or rows of another version.
+    """
+    try:
+        return [Utterance(**row) for row in read_jsonl(path)]
+    except TypeError as error:
+        raise UserError(f"{path}: {error}; run validate again") from error
+
+
+def read_splits(folder: Path) -> Iterator[tuple[str, list[Utterance]]]:
+    """Name and utterances of each split in `folder`."""
+    for name in SPLITS:
+        yield name, read_split(folder / f"{name}.jsonl")

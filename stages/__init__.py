@@ -1,0 +1,1 @@
+"""One thin standalone script a stage; `dvc.yaml` declares them in this order."""

@@ -1,0 +1,67 @@
+"""Small makers of clips, files and parameters that several test files share."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from asr.corpus.clips import SAMPLE_RATE, Pcm16
+from asr.params import DataParams
+
+
+@dataclass(frozen=True)
+class ToneAudio:
+    """An audio reference that a worker process can rebuild: a tone of its own frequency in Hz."""
+
+    frequency: float
+    seconds: float = 0.1
+
+    def samples(self) -> Pcm16:
+        return pcm16(tone(self.frequency, self.seconds))
+
+
+def tone(frequency: float, seconds: float, rate: int = SAMPLE_RATE, amplitude: float = 0.5) -> NDArray[np.float64]:
+    """A sine, full scale = 1, shape = (samples,)."""
+    return amplitude * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)
+
+
+def speech_like(seconds: float, seed: int = 0) -> Pcm16:
+    """Noise with four swells a second: no silence, no clipping, other samples for each seed."""
+    times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    swell = 0.55 + 0.45 * np.sin(2 * np.pi * 4 * times)
+    return pcm16(np.clip(0.1 * swell * np.random.default_rng(seed).standard_normal(len(times)), -0.9, 0.9))
+
+
+def pcm16(samples: NDArray[np.float64]) -> Pcm16:
+    """Rounded to PCM16."""
+    return np.rint(samples * 32767).astype(np.int16)
+
+
+def encoded(samples: NDArray[np.generic], rate: int = SAMPLE_RATE, kind: str = "WAV", subtype: str = "PCM_16") -> bytes:
+    """The bytes of an audio file; samples have shape (frames,) or (frames, channels)."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=kind, subtype=subtype)
+    return buffer.getvalue()
+
+
+def data_params(**changes: object) -> DataParams:
+    """The section `data` with plain values, but for `changes`."""
+    plain = {
+        "source": "sample",
+        "path": "",
+        "name": None,
+        "revision": None,
+        "config": None,
+        "split": "train",
+        "streaming": False,
+        "max_clips": None,
+        "audio_column": "audio",
+        "text_column": "text",
+        "group_column": None,
+        "split_column": None,
+        "language": "az",
+        "seed": 1,
+    }
+    return DataParams(**(plain | changes))  # type: ignore[arg-type]  # values of mixed types
