@@ -1,0 +1,77 @@
+"""The deliberately bad clips of the sample corpus, one for each of validation's first rules.
+
+They show what the ledger `data/splits/rejected.jsonl` looks like, and that every rule is alive; the
+table in `docs/bad-data.md` says what each code means.
+"""
+
+import io
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import soundfile
+
+from asr.audio import decode
+from asr.corpus.clips import SAMPLE_RATE, AudioRef, Pcm16, SourceClip
+
+
+@dataclass(frozen=True)
+class FileBytes:
+    """A file's content as it stands, decoded like any other."""
+
+    content: bytes
+
+    def samples(self) -> Pcm16:
+        """Decoded samples, or `AudioError`."""
+        return decode(self.content)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Another clip's audio, repeated end to end and cut."""
+
+    audio: AudioRef
+    seconds: float
+
+    def samples(self) -> Pcm16:
+        """Samples of the wanted length."""
+        return np.resize(self.audio.samples(), round(self.seconds * SAMPLE_RATE))
+
+
+def faulty_clips(good: Sequence[SourceClip]) -> list[SourceClip]:
+    """Bad copies of the first training clips in `good`; each name says the fault."""
+    clip = good[0]
+    wav = _wav(np.arange(SAMPLE_RATE) % 200 / 400)
+    files = {
+        "html-page": b"<!DOCTYPE html><html><body>404 Not Found</body></html>",
+        "zero-bytes": b"",
+        "header-only": wav[:44],
+        "cut-in-half": wav[: len(wav) // 2],
+        "not-a-number": _wav(np.full(SAMPLE_RATE, np.nan), "FLOAT"),
+        "beyond-full-scale": _wav(np.full(SAMPLE_RATE, 3.0), "FLOAT"),
+        "silence-with-text": _wav(np.zeros(SAMPLE_RATE)),
+    }
+    bad = [replace(clip, audio=FileBytes(content), name=name) for name, content in files.items()]
+    bad += [
+        replace(clip, audio=Repeated(clip.audio, 0.05), name="too-short"),
+        replace(clip, audio=Repeated(clip.audio, 12.0), name="too-long"),
+        replace(clip, audio=Repeated(clip.audio, 0.5), name="too-much-text", text=clip.text * 3),
+        replace(clip, audio=Repeated(clip.audio, 3.01), name="punctuation-only", text="..."),
+        replace(clip, audio=Repeated(clip.audio, 3.02), name="special-token", text="<|az|> " + clip.text),
+        replace(good[1], name="same-again"),
+        replace(good[2], name="same-audio-other-text", text=good[3].text),
+    ]
+    return [replace(item, name=f"faulty/{item.name}.wav", split="train") for item in bad]
+
+
+def mistyped(text: str, kind: int) -> str:
+    """The text as keyboards and editors leave it: decomposed, with Cyrillic ә, or with a no-break space."""
+    ways = (unicodedata.normalize("NFD", text), text.replace("ə", "\u04d9"), text.replace(" ", "\u00a0", 1))
+    return ways[kind % len(ways)]
+
+
+def _wav(samples: "np.ndarray[tuple[int], np.dtype[np.float64]]", subtype: str = "PCM_16") -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples.astype(np.float32), SAMPLE_RATE, subtype=subtype, format="WAV")
+    return file.getvalue()
