@@ -1,0 +1,93 @@
+"""From samples to log-mel, at lengths that depend on the clip alone.
+
+Whisper pads every clip to 30 s. Here a clip is padded with true silence to the next of a few fixed
+edges: shapes are static, no masks are needed, and a clip's features never depend on its neighbours
+in a batch.
+
+Letters: B clips, S samples, M mel bands, F frames (100 a second).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers.audio_utils import mel_filter_bank
+
+from asr.corpus.clips import SAMPLE_RATE, Pcm16
+from asr.errors import UserError
+
+N_FFT = 400
+"""Samples of one analysis window: 25 ms."""
+HOP = 160
+"""Samples from one frame to the next: 10 ms."""
+POSITIONS_PER_SECOND = 50
+"""Encoder positions a second: the second convolution halves the 100 frames."""
+DYNAMIC_RANGE = 8.0
+"""Decades of power kept below a clip's own peak."""
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The fixed lengths of the model's inputs."""
+
+    seconds: tuple[float, ...]
+    """Rising; the last is the longest input."""
+    tail: float
+    """Seconds of silence that a clip should have after it; waived at the last edge."""
+
+    def index(self, samples: int) -> int:
+        """Which edge a clip of `samples` samples is padded to.
+
+        Raises:
+            UserError: the clip is longer than the last edge.
+        """
+        for index, edge in enumerate(self.seconds):
+            if samples + self.tail * SAMPLE_RATE <= edge * SAMPLE_RATE:
+                return index
+        if samples <= self.seconds[-1] * SAMPLE_RATE:
+            return len(self.seconds) - 1
+        raise UserError(
+            f"a clip of {samples / SAMPLE_RATE:.2f} s is longer than the last edge ({self.seconds[-1]:g} s): "
+            "lower validate.max_duration or add an edge to features.edges"
+        )
+
+    def padded_samples(self, index: int) -> int:
+        """Samples at edge `index`, a whole number of encoder positions."""
+        return round(self.seconds[index] * POSITIONS_PER_SECOND) * 2 * HOP
+
+
+class LogMel(torch.nn.Module):
+    """Whisper's log-mel spectrogram, batched and without padding to 30 s.
+
+    Equal to `WhisperFeatureExtractor(padding="longest")` on the same samples.
+    """
+
+    filters: torch.Tensor
+    """Shape = (M, N_FFT / 2 + 1)."""
+    window: torch.Tensor
+    """Shape = (N_FFT,)."""
+
+    def __init__(self, mel_bands: int) -> None:
+        super().__init__()
+        filters = mel_filter_bank(
+            1 + N_FFT // 2, mel_bands, 0.0, 8000.0, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
+        )
+        self.register_buffer("filters", torch.from_numpy(filters.T).float(), persistent=False)
+        self.register_buffer("window", torch.hann_window(N_FFT), persistent=False)
+
+    def forward(self, wave: torch.Tensor) -> torch.Tensor:
+        """Features of shape = (B, M, F) from a wave of shape = (B, S), full scale = 1, S a multiple of `HOP`."""
+        spectrum = torch.stft(wave, N_FFT, HOP, window=self.window, return_complex=True)
+        power = spectrum[..., :-1].abs() ** 2  # the last frame is centred behind the clip: Whisper drops it
+        log_mel = torch.clamp(self.filters @ power, min=1e-10).log10()
+        peak = log_mel.amax(dim=(1, 2), keepdim=True)
+        return (torch.maximum(log_mel, peak - DYNAMIC_RANGE) + 4.0) / 4.0
+
+
+def padded_wave(clips: Sequence[Pcm16], samples: int) -> torch.Tensor:
+    """The clips with a tail of true silence, full scale = 1, shape = (B, samples)."""
+    wave = np.zeros((len(clips), samples), np.float32)
+    for row, clip in zip(wave, clips, strict=True):
+        row[: len(clip)] = clip
+    return torch.from_numpy(wave).div_(32768.0)

@@ -1,0 +1,1 @@
+"""Build, load and save the networks and their tokenizers."""

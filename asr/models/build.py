@@ -1,0 +1,157 @@
+"""A network with its tokenizer: built from parameters, loaded from a folder, saved as a plain Whisper."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    GenerationConfig,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+    WhisperTokenizer,
+)
+
+from asr.errors import UserError
+from asr.features import POSITIONS_PER_SECOND, Edges
+from asr.files import read_json, write_json
+from asr.models.tokenizer import TASK, end_id, language_ids, prefix_ids, train_tokenizer
+from asr.models.whisper import without_padding
+from asr.params import FeatureParams, ModelParams
+
+EXPERIMENT = "experiment.json"
+"""In a model directory: how the model was made and how its input must be padded."""
+
+
+@dataclass(frozen=True)
+class SpeechModel:
+    """A Whisper that takes unpadded input, with all that is stored beside it."""
+
+    network: WhisperForConditionalGeneration
+    tokenizer: WhisperTokenizer
+    edges: Edges
+    language: str
+
+
+def build(model: ModelParams, features: FeatureParams, language: str, texts: Iterable[str]) -> SpeechModel:
+    """A model to be trained.
+
+    Args:
+        model: `scratch` with its dimensions, a local folder, or a Hub id with its revision.
+        features: the edges; a scratch model is as long as the last one.
+        language: code of the language, such as `az`.
+        texts: training transcripts, from which a scratch model's tokenizer is learnt.
+
+    Raises:
+        UserError: the base model cannot be had, or is too short for the edges.
+    """
+    edges = Edges(features.edges, features.tail)
+    if model.name == "scratch":
+        tokenizer = train_tokenizer(texts, model.vocabulary, language)
+        network = WhisperForConditionalGeneration(_scratch_config(model, edges, tokenizer))
+    else:
+        network, tokenizer = _pretrained(model, language)
+        _require_length(network, edges)
+    network.generation_config = _generation_config(network, tokenizer, language)
+    return SpeechModel(without_padding(network), tokenizer, edges, language)
+
+
+def save(model: SpeechModel, folder: Path, experiment: dict[str, Any]) -> None:
+    """Writes a model directory that transformers loads as a plain Whisper.
+
+    Args:
+        model: the trained model.
+        folder: where to; must exist.
+        experiment: what made the model, for `experiment.json`.
+    """
+    model.network.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    _feature_extractor(model.network.config).save_pretrained(folder)
+    write_json(folder / EXPERIMENT, {**experiment, "edges": asdict(model.edges), "language": model.language})
+
+
+def load(folder: Path) -> SpeechModel:
+    """A model directory written by `save`.
+
+    Raises:
+        UserError: the folder is missing or incomplete.
+    """
+    experiment = read_json(folder / EXPERIMENT)
+    network = WhisperForConditionalGeneration.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    tokenizer = WhisperTokenizer.from_pretrained(folder, local_files_only=True)
+    edges = Edges(tuple(experiment["edges"]["seconds"]), experiment["edges"]["tail"])
+    return SpeechModel(without_padding(network), tokenizer, edges, experiment["language"])
+
+
+def _scratch_config(model: ModelParams, edges: Edges, tokenizer: WhisperTokenizer) -> WhisperConfig:
+    end = end_id(tokenizer)
+    return WhisperConfig(
+        vocab_size=len(tokenizer),
+        num_mel_bins=80,
+        d_model=model.d_model,
+        encoder_layers=model.encoder_layers,
+        decoder_layers=model.decoder_layers,
+        encoder_attention_heads=model.attention_heads,
+        decoder_attention_heads=model.attention_heads,
+        encoder_ffn_dim=model.feed_forward,
+        decoder_ffn_dim=model.feed_forward,
+        dropout=model.dropout,
+        max_source_positions=round(edges.seconds[-1] * POSITIONS_PER_SECOND),
+        max_target_positions=448,
+        pad_token_id=end,
+        bos_token_id=end,
+        eos_token_id=end,
+        decoder_start_token_id=prefix_ids(tokenizer, "en")[0],
+    )
+
+
+def _pretrained(model: ModelParams, language: str) -> tuple[WhisperForConditionalGeneration, WhisperTokenizer]:
+    try:
+        network = WhisperForConditionalGeneration.from_pretrained(
+            model.name, revision=model.revision, dtype=torch.float32, dropout=model.dropout
+        )
+        tokenizer = WhisperTokenizer.from_pretrained(model.name, revision=model.revision, language=language, task=TASK)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"model.name = {model.name!r}, revision {model.revision!r}: cannot be loaded "
+            f"({str(error).splitlines()[0]}); offline, fetch it elsewhere and put its folder's path in model.name"
+        ) from error
+    return network, tokenizer
+
+
+def _require_length(network: WhisperForConditionalGeneration, edges: Edges) -> None:
+    longest = network.config.max_source_positions / POSITIONS_PER_SECOND
+    if edges.seconds[-1] > longest:
+        raise UserError(f"features.edges = [..., {edges.seconds[-1]:g}]: the model's inputs end at {longest:g} s")
+
+
+def _generation_config(
+    network: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, language: str
+) -> GenerationConfig:
+    """Whisper's own, with language and task set and nothing that forbids an empty transcript."""
+    config = GenerationConfig.from_model_config(network.config)
+    inherited = network.generation_config
+    _, _, task_id, no_timestamps_id = prefix_ids(tokenizer, language)
+    config.update(
+        suppress_tokens=getattr(inherited, "suppress_tokens", None),
+        begin_suppress_tokens=None,
+        forced_decoder_ids=None,
+        is_multilingual=True,
+        language=language,
+        task=TASK,
+        lang_to_id=language_ids(tokenizer),
+        task_to_id={TASK: task_id},
+        no_timestamps_token_id=no_timestamps_id,
+        return_timestamps=False,
+        max_length=network.config.max_target_positions,
+        alignment_heads=getattr(inherited, "alignment_heads", None),
+    )
+    return config
+
+
+def _feature_extractor(config: WhisperConfig) -> WhisperFeatureExtractor:
+    return WhisperFeatureExtractor(
+        feature_size=config.num_mel_bins, chunk_length=round(config.max_source_positions / POSITIONS_PER_SECOND)
+    )

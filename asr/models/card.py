@@ -1,0 +1,32 @@
+"""The README inside a model directory."""
+
+from typing import Any
+
+
+def model_card(language: str, base: str, metrics: dict[str, Any]) -> str:
+    """A short model card in Hugging Face's form.
+
+    Args:
+        language: code of the language.
+        base: the base model's name, or `scratch`.
+        metrics: the content of `metrics/train.json`.
+    """
+    lines = [
+        "---",
+        f"language: {language}",
+        "pipeline_tag: automatic-speech-recognition",
+        "library_name: transformers",
+        *([f"base_model: {base}"] if base != "scratch" else []),
+        "---",
+        "",
+        f"# Whisper for `{language}`",
+        "",
+        f"- {metrics['parameters']:,} parameters, {'trained from scratch' if base == 'scratch' else 'from ' + base}",
+        f"- validation WER {metrics['best_validation_wer']:.4f} after step {metrics['best_step']} "
+        f"of {metrics['steps']}",
+        "- trained on clips padded to a few fixed lengths (`experiment.json`), not to the full window: use",
+        "  `python -m asr transcribe` or `asr.decoding`, or expect other results from stock pipelines",
+        "",
+        "`experiment.json` holds parameters and provenance.",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,54 @@
+"""Small networks and training sets for tests: random weights, a few seconds of tones."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from asr.corpus.clips import SAMPLE_RATE, Pcm16, Utterance
+from asr.models.build import SpeechModel, build
+from asr.params import FeatureParams, ModelParams, TrainParams, load_params
+
+TEXTS = ("Salam, dünya.", "İşığı yandır.", "Saat üçə on dəqiqə qalıb.", "Bakıda hava küləkli olacaq.", "")
+EDGES = (1.0, 2.0, 3.0)
+
+
+def tiny_model(texts: Sequence[str] = TEXTS, **changes: object) -> SpeechModel:
+    """A scratch Whisper of about 20,000 parameters."""
+    params = {
+        "architecture": "whisper",
+        "name": "scratch",
+        "revision": None,
+        "vocabulary": 270,
+        "d_model": 16,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "attention_heads": 2,
+        "feed_forward": 32,
+        "dropout": 0.1,
+    }
+    return build(ModelParams(**{**params, **changes}), FeatureParams(EDGES, 0.1), "az", texts)
+
+
+def tone(seconds: float, hertz: float = 300.0) -> Pcm16:
+    """A tone at half of full scale, shape = (samples,)."""
+    times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return np.rint(16000 * np.sin(2 * np.pi * hertz * times)).astype(np.int16)
+
+
+def tiny_corpus(count: int = 12) -> tuple[list[Utterance], Mapping[str, Pcm16]]:
+    """Utterances of 0.4 to 2.6 s with their samples by id."""
+    durations = np.random.default_rng(5).uniform(0.8, 2.6, count)
+    clips = {f"clip{i:02d}": tone(d, 200.0 + 40 * i) for i, d in enumerate(durations)}
+    utterances = [
+        Utterance(name, TEXTS[i % len(TEXTS)], len(clip) / SAMPLE_RATE, "g", "test", "")
+        for i, (name, clip) in enumerate(clips.items())
+    ]
+    return utterances, clips
+
+
+def train_params(**changes: object) -> TrainParams:
+    """The smoke preset's training parameters with some changed."""
+    from dataclasses import replace
+    from pathlib import Path
+
+    return replace(load_params(Path("presets/smoke.yaml")).train, **changes)
