@@ -1,0 +1,1 @@
+"""From waveforms to text with a trained model (stages train and evaluate)."""

@@ -1,0 +1,1 @@
+"""Error rates from pairs of texts; imports no deep-learning library."""
