@@ -1,0 +1,52 @@
+"""Commands beside the pipeline: `python -m asr check | verify | transcribe`."""
+
+import argparse
+from pathlib import Path
+
+from asr.params import EvaluateStage, load_params
+from asr.stage import run
+
+
+def main() -> None:
+    """Dispatches to the command; heavy imports happen inside the one that needs them."""
+    args = _parser().parse_args()
+    args.command(args)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Checks every parameter without running anything."""
+    load_params(args.params)
+    print(f"{args.params}: all parameters are known, typed and in range")
+
+
+def verify(_: argparse.Namespace) -> None:
+    """Prints the test WER and whether the results are the committed ones."""
+    from asr.reporting.verify import verdict
+
+    print(verdict(Path()))
+
+
+def transcribe(args: argparse.Namespace) -> None:
+    """Prints one line of text a file."""
+    from asr.decoding.files import transcribe_files
+
+    params = EvaluateStage.load(args.params).evaluate
+    for path, text in zip(args.files, transcribe_files(args.files, args.model, params), strict=True):
+        print(f"{path}\t{text}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m asr", description="Commands beside the pipeline.")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for function in (check, verify):
+        commands.add_parser(function.__name__, help=function.__doc__).set_defaults(command=function)
+    files = commands.add_parser("transcribe", help=transcribe.__doc__)
+    files.add_argument("files", type=Path, nargs="+", metavar="FILE", help="audio files")
+    files.add_argument("--model", type=Path, default=Path("models/asr"))
+    files.set_defaults(command=transcribe)
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)
