@@ -11,6 +11,7 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
 repro: $(VENV)/runtime ## set up, run the pipeline, print the test WER
+	@$(BIN)/python -m asr check
 	$(BIN)/dvc repro
 	@$(BIN)/python -m asr verify
 

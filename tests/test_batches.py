@@ -67,7 +67,5 @@ def test_the_stream_of_steps_runs_through_the_epochs() -> None:
 @pytest.mark.parametrize("epochs", [20])
 def test_neighbours_change_from_epoch_to_epoch(epochs: int) -> None:
     plan = planner([0] * 12)
-    pairs = Counter(
-        frozenset(batch.clips) for epoch in range(epochs) for step in plan.epoch(epoch) for batch in step
-    )
+    pairs = Counter(frozenset(batch.clips) for epoch in range(epochs) for step in plan.epoch(epoch) for batch in step)
     assert max(pairs.values()) < epochs / 2

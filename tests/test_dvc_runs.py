@@ -132,9 +132,7 @@ STAGES = ["prepare", "validate", "train", "evaluate", "plot"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_bad_parameter_ends_every_stage_in_one_line_and_touches_no_result(
-    smoke_repository: Path, stage: str
-) -> None:
+def test_a_bad_parameter_ends_every_stage_in_one_line_and_touches_no_result(smoke_repository: Path, stage: str) -> None:
     parts = ("data", "models", "metrics", "plots")
     before = snapshot(smoke_repository, *parts)
     with edited(smoke_repository, "params.yaml", r"learning_rate: \S+", "learning_rate: 1e-5"):

@@ -64,8 +64,13 @@ def test_a_failure_leaves_the_old_folder_and_no_rest(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").touch()
-    with pytest.raises(RuntimeError, match="disk"), replaced_folder(target) as folder:
-        (folder / "half").touch()
-        raise RuntimeError("disk")
+
+    def fail() -> None:
+        with replaced_folder(target) as folder:
+            (folder / "half").touch()
+            raise RuntimeError("disk")
+
+    with pytest.raises(RuntimeError, match="disk"):
+        fail()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert [path.name for path in target.iterdir()] == ["old"]

@@ -12,7 +12,6 @@ from asr.errors import UserError
 from asr.models.build import SpeechModel
 from asr.models.tokenizer import end_id
 from asr.params import FeatureParams, ModelParams, TrainParams, TrainStage
-from asr.training.augment import SpecAugment
 from asr.training.batches import Planner
 from asr.training.data import TrainingSet
 from asr.training.history import EvaluationRecord
@@ -59,7 +58,7 @@ def test_two_runs_end_in_the_same_bits_and_another_seed_does_not() -> None:
 
 
 def test_the_micro_batch_size_changes_nothing_beyond_rounding() -> None:
-    params = replace(PARAMS, time_masks=0, frequency_masks=0, max_steps=3)
+    params = replace(PARAMS, augment_from_step=99, max_steps=3)
     whole, cut = run(params, dropout=0.0)[1], run(replace(params, micro_batch_seconds=1.0), dropout=0.0)[1]
     assert torch.allclose(whole, cut, atol=2e-5)
 
@@ -143,6 +142,13 @@ def test_due_means_every_nth_step_and_the_last() -> None:
     assert [step + 1 for step in range(7) if due(step, 3, 7)] == [3, 6, 7]
 
 
+def test_augmentation_begins_where_the_parameters_say() -> None:
+    params = replace(PARAMS, max_steps=3)
+    never, late, early = (run(replace(params, augment_from_step=step))[1] for step in (99, 3, 2))
+    assert torch.equal(never, late)
+    assert not torch.equal(never, early)
+
+
 def test_biases_and_norms_are_not_decayed() -> None:
     trainer, _, _ = make(replace(PARAMS, weight_decay=0.1))
     decayed, kept = trainer.optimizer.param_groups
@@ -173,28 +179,6 @@ def test_a_validation_split_without_text_is_refused() -> None:
     silent = [Utterance(item.id, "", item.duration, "", "", "") for item in utterances[8:]]
     with pytest.raises(UserError, match=r"validation split has no clips with text.*validate\.validation_share"):
         run_training(stage(), Splits(utterances[:8], silent, clips), choose_compute("cpu", "fp32", 2))
-
-
-def test_masks_depend_on_the_clips_own_seed_and_not_on_its_neighbours() -> None:
-    augment = SpecAugment(2, 30, 2, 15)
-    mel = torch.randn(3, 80, 200, generator=torch.Generator().manual_seed(1))
-    together = augment(mel, [200, 150, 100], [1, 2, 3])
-    assert torch.equal(augment(mel[1:2], [150], [2])[0], together[1])
-    assert not torch.equal(augment(mel[1:2], [150], [5])[0], together[1])
-
-
-def test_masks_cover_at_most_what_the_parameters_say() -> None:
-    mel = torch.randn(1, 80, 200, generator=torch.Generator().manual_seed(1))
-    for seed in range(50):
-        masked = (SpecAugment(1, 30, 0, 0)(mel, [200], [seed]) != mel)[0]
-        assert masked.any(dim=0).sum() <= 30
-        masked = (SpecAugment(0, 0, 1, 15)(mel, [200], [seed]) != mel)[0]
-        assert masked.any(dim=1).sum() <= 15
-
-
-def test_no_masks_change_nothing() -> None:
-    mel = torch.randn(2, 80, 100)
-    assert torch.equal(SpecAugment(0, 30, 0, 15)(mel, [100, 50], [1, 2]), mel)
 
 
 @pytest.mark.parametrize(("device", "precision", "message"), [("cpu", "fp16", "not on a CPU"), ("mps", "fp32", "auto")])

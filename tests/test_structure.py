@@ -70,7 +70,9 @@ def test_help_appears_within_its_time(stage: str, seconds: float) -> None:
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        run = subprocess.run([sys.executable, f"stages/{stage}.py", "--help"], cwd=ROOT, capture_output=True, check=True)
+        run = subprocess.run(
+            [sys.executable, f"stages/{stage}.py", "--help"], cwd=ROOT, capture_output=True, check=True
+        )
         times.append(time.perf_counter() - start)
         assert b"of 5" in run.stdout
         if times[-1] <= seconds:
@@ -84,7 +86,9 @@ def test_no_source_file_uses_an_unsafe_call(path: Path) -> None:
     assert found is None, found
 
 
-@pytest.mark.parametrize("planted", ["import pickle", "torch.load(p)", "x = eval(s)", "run(c, shell=True)", "except: pass"])
+@pytest.mark.parametrize(
+    "planted", ["import pickle", "torch.load(p)", "x = eval(s)", "run(c, shell=True)", "except: pass"]
+)
 def test_the_search_for_unsafe_calls_finds_a_planted_one(planted: str) -> None:
     assert UNSAFE.search(f"a = 1\n{planted}\n")
 

@@ -65,7 +65,9 @@ def test_weights_survive_saving_and_loading_bit_for_bit(saved: tuple[SpeechModel
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_saving_twice_gives_the_same_bytes(saved: tuple[SpeechModel, Path], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_saving_twice_gives_the_same_bytes(
+    saved: tuple[SpeechModel, Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     model, folder = saved
     again = tmp_path_factory.mktemp("again")
     save(model, again, {"note": "test"})

@@ -96,7 +96,7 @@ def _price(rng: Rng) -> str:
 
 
 def _digits(rng: Rng) -> str:
-    digits = " ".join(spoken_number(int(digit)) for digit in rng.integers(0, 10, int(rng.integers(3, 7))))
+    digits = " ".join(spoken_number(int(digit)) for digit in rng.integers(0, 10, int(rng.integers(3, 6))))
     return f"{_pick(rng, ('Nömrə', 'Kod', 'Mənzil'))} {digits}."
 
 

@@ -14,7 +14,7 @@ from asr.errors import UserError
 from asr.features import HOP, LogMel
 from asr.params import TrainParams
 from asr.seeds import derive
-from asr.training.augment import SpecAugment
+from asr.training.augment import Augment
 from asr.training.batches import MicroBatch, Planner, Step
 from asr.training.data import TrainingSet
 from asr.training.history import EvaluationRecord, History, StepRecord
@@ -62,7 +62,7 @@ class Trainer:
     log_mel: LogMel
     accelerator: Accelerator
     optimizer: torch.optim.Optimizer
-    augment: SpecAugment
+    augment: Augment
 
 
 def make_trainer(params: TrainParams, data: TrainingSet, objective: Objective, compute: Compute) -> Trainer:
@@ -80,8 +80,12 @@ def make_trainer(params: TrainParams, data: TrainingSet, objective: Objective, c
     optimizer = torch.optim.AdamW(_groups(objective, params), lr=params.learning_rate, betas=(0.9, 0.98), fused=True)
     prepared, prepared_optimizer = accelerator.prepare(objective, optimizer)
     log_mel = LogMel(objective.model.config.num_mel_bins).to(accelerator.device)
-    augment = SpecAugment(
-        params.time_masks, round(params.time_mask * SAMPLE_RATE / HOP), params.frequency_masks, params.frequency_mask
+    augment = Augment(
+        time_masks=params.time_masks,
+        time_mask_frames=round(params.time_mask * SAMPLE_RATE / HOP),
+        frequency_masks=params.frequency_masks,
+        frequency_mask_bands=params.frequency_mask,
+        warp=params.warp,
     )
     return Trainer(params, data, prepared, log_mel, accelerator, prepared_optimizer, augment)
 
@@ -149,7 +153,9 @@ def inputs(trainer: Trainer, batch: MicroBatch, step: int) -> tuple[torch.Tensor
     seeds = [derive(trainer.params.seed, "augment", step, item.id) for item in utterances]
     labels = data.labels(batch)
     on_device = Labels(labels.decoder_input.to(device), labels.targets.to(device), labels.lengths.to(device))
-    return trainer.augment(log_mel, frames, seeds), on_device
+    if step >= trainer.params.augment_from_step:
+        log_mel = trainer.augment(log_mel, frames, seeds)
+    return log_mel, on_device
 
 
 def clip_gradient(trainer: Trainer, sums: Sums) -> torch.Tensor:
