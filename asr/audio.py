@@ -15,7 +15,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from asr.corpus.clips import SAMPLE_RATE, AudioError, Pcm16
+from asr.pcm import SAMPLE_RATE, AudioError, Pcm16
 
 MAX_SECONDS = 1800
 """Longest clip that is decoded; Whisper's window is 30 s, so anything near this was never an utterance."""

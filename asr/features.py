@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from transformers.audio_utils import mel_filter_bank
 
-from asr.corpus.clips import SAMPLE_RATE, Pcm16
 from asr.errors import UserError
+from asr.pcm import SAMPLE_RATE, Pcm16
 
 N_FFT = 400
 """Samples of one analysis window: 25 ms."""

@@ -64,8 +64,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        # SafeLoader's subclass builds plain values only, as `yaml.safe_load` does.
-        content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506
+        content = _StrictLoader(text).get_single_data()  # what `yaml.safe_load` does, with the strict loader
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; run from the repository root or restore it with Git") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -7,8 +7,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from asr.corpus.clips import SAMPLE_RATE, Pcm16
 from asr.params import DataParams
+from asr.pcm import SAMPLE_RATE, Pcm16
 
 
 @dataclass(frozen=True)

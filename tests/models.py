@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from asr.corpus.clips import SAMPLE_RATE, Pcm16, Utterance
+from asr.corpus.clips import Utterance
 from asr.models.build import SpeechModel, build
 from asr.params import FeatureParams, ModelParams, TrainParams, load_params
+from asr.pcm import SAMPLE_RATE, Pcm16
 
 TEXTS = ("Salam, dünya.", "İşığı yandır.", "Saat üçə on dəqiqə qalıb.", "Bakıda hava küləkli olacaq.", "")
 EDGES = (1.0, 2.0, 3.0)

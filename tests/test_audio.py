@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 
 from asr import audio
 from asr.audio import decode, decode_file, wav_bytes
-from asr.corpus.clips import SAMPLE_RATE, AudioError
 from asr.corpus.measure import measure
+from asr.pcm import SAMPLE_RATE, AudioError
 from tests.factories import encoded, pcm16, speech_like, tone
 
 SPEECH = speech_like(0.5)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from transformers import WhisperFeatureExtractor
 
-from asr.corpus.clips import SAMPLE_RATE, Pcm16
 from asr.errors import UserError
 from asr.features import HOP, Edges, LogMel, padded_wave
+from asr.pcm import SAMPLE_RATE, Pcm16
 from tests.models import tone
 
 EDGES = Edges((1.0, 2.0, 3.0), tail=0.1)

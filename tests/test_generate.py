@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from asr.corpus.clips import Pcm16
 from asr.decoding.generate import SPARE_TOKENS, TOKENS_PER_SECOND, Transcriber
 from asr.features import LogMel, padded_wave
 from asr.models.build import SpeechModel
 from asr.models.tokenizer import end_id, prefix_ids
+from asr.pcm import Pcm16
 from tests.models import tiny_corpus, tiny_model
 
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from asr.corpus.clips import AudioError
 from asr.corpus.selection import Source
 from asr.corpus.sources import open_source
 from asr.errors import UserError
+from asr.pcm import AudioError
 from tests.factories import data_params, encoded, speech_like
 
 AUDIO = pa.struct({"bytes": pa.binary(), "path": pa.string()})

@@ -71,7 +71,7 @@ def test_curves_have_a_point_where_they_are_due_and_at_the_end() -> None:
 
 
 def test_the_loss_falls() -> None:
-    outcome, _ = run(replace(PARAMS, max_steps=60, learning_rate=0.01, evaluate_every=60, time_masks=0))
+    outcome, _ = run(replace(PARAMS, max_steps=60, learning_rate=0.01, evaluate_every=60, augment_from_step=60))
     losses = [record.loss for record in outcome.history.steps]
     assert losses[-1] < losses[0] / 2
 

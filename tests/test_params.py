@@ -33,7 +33,8 @@ def test_values_arrive_typed() -> None:
     params = load_params(Path("presets/sample.yaml"))
     assert isinstance(params.train.learning_rate, float)
     assert isinstance(params.train.max_steps, int)
-    assert params.features.edges[0] == 1.0
+    assert isinstance(params.features.edges, tuple)
+    assert all(isinstance(edge, float) for edge in params.features.edges)
     assert params.data.max_clips is None
 
 

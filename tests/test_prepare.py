@@ -18,13 +18,14 @@ import pytest
 import yaml
 
 from asr.corpus import prepare as prepare_module
-from asr.corpus.clips import AudioError, AudioRef, Pcm16, SourceClip
+from asr.corpus.clips import AudioRef, SourceClip
 from asr.corpus.index import IndexRow, read_index
 from asr.corpus.measure import measure
 from asr.corpus.prepare import Summary, decode_clip, decoded, prepare
 from asr.corpus.selection import Source, listed
 from asr.corpus.store import ClipStore
 from asr.errors import UserError
+from asr.pcm import AudioError, Pcm16
 from tests.factories import ToneAudio, data_params, encoded, speech_like
 
 ROOT = Path(__file__).resolve().parent.parent

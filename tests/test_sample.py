@@ -8,10 +8,11 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from asr.corpus.clips import SAMPLE_RATE, SPLITS, AudioError, SourceClip
+from asr.corpus.clips import SPLITS, SourceClip
 from asr.corpus.sample import CLIPS, coloured_noise, sample_clips
 from asr.corpus.sample_text import copula, dative, locative, sentences
 from asr.corpus.speech import UNSTABLE_VOICES, speak, voices
+from asr.pcm import SAMPLE_RATE, AudioError
 
 PLAN = sample_clips(seed=1)
 

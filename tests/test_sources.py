@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.corpus.clips import AudioError
 from asr.corpus.manifest import FileAudio, contained
 from asr.corpus.selection import Source, chosen_rows
 from asr.corpus.sources import open_source
 from asr.errors import UserError
+from asr.pcm import AudioError
 from tests.factories import data_params, encoded, speech_like
 
 SPEECH = speech_like(0.2)

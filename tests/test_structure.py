@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "reporting": {"reporting", "scoring"},
 }
 UNSAFE = re.compile(
-    r"\bpickle\b|\bjoblib\b|torch\.load\(|torch\.save\(|allow_pickle|trust_remote_code=True|shell=True|"
+    r"\bpickle\b|\bjoblib\b|torch\.load\(|torch\.save\(|allow_pickle|trust_remote_code=True|shell=True|\byaml\.load\(|"
     r"(?<![\w.])eval\(|except:\s|except Exception\b|except BaseException\b(?!:\s+shutil)"
 )
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from transformers import WhisperForConditionalGeneration, pipeline
 
-from asr.corpus.clips import SAMPLE_RATE
 from asr.errors import UserError
 from asr.models.build import SpeechModel, build, load, save
 from asr.models.tokenizer import prefix_ids
 from asr.models.whisper import UnpaddedEncoder
 from asr.params import FeatureParams, ModelParams
+from asr.pcm import SAMPLE_RATE
 from tests.models import EDGES, tiny_model, tone
 
 

@@ -5,28 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from asr.errors import UserError
 from asr.files import read_jsonl
-
-SAMPLE_RATE = 16_000
-"""Samples a second of every stored clip (Hz); Whisper's rate."""
+from asr.pcm import Pcm16
 
 SPLITS = ("train", "validation", "test")
-
-Pcm16 = NDArray[np.int16]
-"""Mono samples at `SAMPLE_RATE`, shape = (samples,)."""
-
-
-class AudioError(Exception):
-    """A clip that cannot be decoded: becomes a row with a reason code, never an exception for the user."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
 
 
 class AudioRef(Protocol):

@@ -17,11 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from asr.audio import decode
-from asr.corpus.clips import AudioError, Pcm16, SourceClip
+from asr.corpus.clips import SourceClip
 from asr.corpus.manifest import Columns, labels
 from asr.corpus.selection import Source, chosen_rows
 from asr.errors import UserError
 from asr.params import DataParams
+from asr.pcm import AudioError, Pcm16
 
 if TYPE_CHECKING:
     import datasets

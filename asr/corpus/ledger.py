@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from asr.corpus.clips import SAMPLE_RATE
 from asr.corpus.index import IndexRow
 from asr.corpus.rules import Candidate, Finding
 from asr.errors import UserError
+from asr.pcm import SAMPLE_RATE
 
 TOP_REASONS = 3
 """Codes named when too many clips are rejected."""

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.audio import decode_file
-from asr.corpus.clips import SPLITS, AudioError, Pcm16, SourceClip
+from asr.corpus.clips import SPLITS, SourceClip
 from asr.errors import UserError
+from asr.pcm import AudioError, Pcm16
 
 if TYPE_CHECKING:
     import _csv

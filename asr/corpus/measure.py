@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.corpus.clips import SAMPLE_RATE, Pcm16
+from asr.pcm import SAMPLE_RATE, Pcm16
 
 FULL_SCALE = 32_768
 SILENCE_DBFS = -120.0

@@ -21,13 +21,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from asr.corpus.clips import AudioError, Pcm16, SourceClip
+from asr.corpus.clips import SourceClip
 from asr.corpus.index import IndexRow, write_index
 from asr.corpus.measure import Measurements, measure
 from asr.corpus.selection import Source
 from asr.corpus.store import ShardWriter
 from asr.errors import UserError
 from asr.files import replaced_folder
+from asr.pcm import AudioError, Pcm16
 
 ID_DIGITS = 16
 """Hexadecimal digits of a clip id (64 bits)."""

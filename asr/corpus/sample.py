@@ -11,10 +11,11 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from asr.corpus.clips import SAMPLE_RATE, SPLITS, Pcm16, SourceClip
+from asr.corpus.clips import SPLITS, SourceClip
 from asr.corpus.sample_faults import faulty_clips, mistyped
 from asr.corpus.sample_text import sentences
 from asr.corpus.speech import ESPEAK_RATE, speak, voices
+from asr.pcm import SAMPLE_RATE, Pcm16
 
 CLIPS = {"train": 3600, "validation": 240, "test": 320}
 """Spoken clips of each split."""

@@ -13,7 +13,8 @@ import numpy as np
 import soundfile
 
 from asr.audio import decode
-from asr.corpus.clips import SAMPLE_RATE, AudioRef, Pcm16, SourceClip
+from asr.corpus.clips import AudioRef, SourceClip
+from asr.pcm import SAMPLE_RATE, Pcm16
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from asr.corpus.clips import Pcm16
 from asr.corpus.measure import pcm_bytes
 from asr.errors import UserError
+from asr.pcm import Pcm16
 
 SCHEMA = pa.schema([("id", pa.string()), ("pcm16", pa.binary())])
 SHARD_BYTES = 512_000_000

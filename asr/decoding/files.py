@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asr.audio import decode_file
-from asr.corpus.clips import SAMPLE_RATE, AudioError, Pcm16
 from asr.decoding.predict import make_transcriber
 from asr.devices import choose_compute
 from asr.errors import UserError
 from asr.models.build import load
 from asr.params import EvaluateParams
+from asr.pcm import SAMPLE_RATE, AudioError, Pcm16
 
 
 def transcribe_files(paths: Sequence[Path], model: Path, params: EvaluateParams) -> list[str]:

@@ -8,9 +8,9 @@ import torch
 from tqdm import tqdm
 from transformers import GenerationConfig, GenerationMixin, WhisperForConditionalGeneration, WhisperTokenizer
 
-from asr.corpus.clips import SAMPLE_RATE, Pcm16
 from asr.features import Edges, LogMel, padded_wave
 from asr.models.tokenizer import end_id, prefix_ids
+from asr.pcm import SAMPLE_RATE, Pcm16
 
 TOKENS_PER_SECOND = 30
 """Cap on text tokens for a second of audio; above any speaking rate that validation lets through."""

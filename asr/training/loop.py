@@ -8,11 +8,11 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from asr.corpus.clips import SAMPLE_RATE
 from asr.devices import Compute
 from asr.errors import UserError
 from asr.features import HOP, LogMel
 from asr.params import TrainParams
+from asr.pcm import SAMPLE_RATE
 from asr.seeds import derive
 from asr.training.augment import Augment
 from asr.training.batches import MicroBatch, Planner, Step
