@@ -18,14 +18,15 @@ def copy_repository(target: Path) -> None:
             shutil.copyfile(ROOT / name, target / name)
     shutil.copyfile(target / "presets/smoke.yaml", target / "params.yaml")
     run(target, "git", "init", "--quiet", "--initial-branch=main")
+    run(target, "git", "config", "user.name", "test")  # DVC's experiments are commits too
+    run(target, "git", "config", "user.email", "test@localhost")
     commit(target, "copy")
 
 
 def commit(folder: Path, message: str) -> None:
     """Commits everything."""
     run(folder, "git", "add", "--all")
-    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
-    run(folder, "git", *identity, "commit", "--quiet", "--allow-empty", "--message", message)
+    run(folder, "git", "commit", "--quiet", "--allow-empty", "--message", message)
 
 
 def run(folder: Path, *command: str, check: bool = True, **environment: str) -> "subprocess.CompletedProcess[str]":
