@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import WhisperForConditionalGeneration, pipeline
+from transformers import GenerationMixin, WhisperForConditionalGeneration, pipeline
 
 from asr.errors import UserError
 from asr.models.build import SpeechModel, build, load, save
@@ -89,6 +89,31 @@ def test_the_directory_works_in_transformers_pipeline(saved: tuple[SpeechModel, 
     audio = tone(1.0).astype(np.float32) / 32768
     output = recognise({"raw": audio, "sampling_rate": SAMPLE_RATE}, generate_kwargs={"max_new_tokens": 5})
     assert isinstance(output["text"], str)
+
+
+def test_stock_generation_starts_from_the_prefix_that_training_used(
+    saved: tuple[SpeechModel, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[list[list[int]]] = []
+    generate = GenerationMixin.generate
+
+    def spy(self: GenerationMixin, *arguments: object, **named: object) -> object:
+        given.append(named["decoder_input_ids"].tolist())
+        return generate(self, *arguments, **named)
+
+    monkeypatch.setattr(GenerationMixin, "generate", spy)
+    plain = WhisperForConditionalGeneration.from_pretrained(saved[1])
+    plain.generate(features(300), max_new_tokens=3)
+    assert given == [[prefix_ids(saved[0].tokenizer, "az")] * 2]
+
+
+def test_the_generation_config_knows_language_task_and_all_language_ids(saved: tuple[SpeechModel, Path]) -> None:
+    config = json.loads((saved[1] / "generation_config.json").read_text(encoding="utf-8"))
+    assert (config["language"], config["task"], config["is_multilingual"]) == ("az", "transcribe", True)
+    _, language, task, no_timestamps = prefix_ids(saved[0].tokenizer, "az")
+    assert config["lang_to_id"]["<|az|>"] == language
+    assert config["task_to_id"]["transcribe"] == task
+    assert config["no_timestamps_token_id"] == no_timestamps
 
 
 def test_a_saved_model_can_be_the_base_of_another(saved: tuple[SpeechModel, Path]) -> None:

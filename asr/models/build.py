@@ -131,13 +131,17 @@ def _generation_config(
     network: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, language: str
 ) -> GenerationConfig:
     """Whisper's own, with language and task set and nothing that forbids an empty transcript."""
-    config = GenerationConfig.from_model_config(network.config)
     inherited = network.generation_config
     _, _, task_id, no_timestamps_id = prefix_ids(tokenizer, language)
-    config.update(
+    # Not from_model_config(): what is derived from a model's config loses Whisper's own settings when it is loaded.
+    return GenerationConfig(
+        bos_token_id=network.config.bos_token_id,
+        eos_token_id=network.config.eos_token_id,
+        pad_token_id=network.config.pad_token_id,
+        decoder_start_token_id=network.config.decoder_start_token_id,
+        max_length=network.config.max_target_positions,
         suppress_tokens=getattr(inherited, "suppress_tokens", None),
         begin_suppress_tokens=None,
-        forced_decoder_ids=None,
         is_multilingual=True,
         language=language,
         task=TASK,
@@ -145,10 +149,8 @@ def _generation_config(
         task_to_id={TASK: task_id},
         no_timestamps_token_id=no_timestamps_id,
         return_timestamps=False,
-        max_length=network.config.max_target_positions,
         alignment_heads=getattr(inherited, "alignment_heads", None),
     )
-    return config
 
 
 def _feature_extractor(config: WhisperConfig) -> WhisperFeatureExtractor:
