@@ -1,133 +1,59 @@
-"""Folders and manifests: what a table says arrives unchanged, what it must not say is refused."""
+"""Sources of files: what `data.path` may be, and how folders are read; nothing in them is passed over in silence."""
 
+import gzip
 import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from asr.corpus.manifest import FileAudio, contained
+from asr.corpus.archives import refuse_archive
+from asr.corpus.clips import SourceClip
+from asr.corpus.manifest import FileAudio
 from asr.corpus.selection import Source, chosen_rows
 from asr.corpus.sources import open_source
 from asr.errors import UserError
-from asr.pcm import AudioError
-from tests.factories import data_params, encoded, speech_like
-
-SPEECH = speech_like(0.2)
+from asr.pcm import AudioError, Sound
+from tests.factories import data_params
 
 
-def wav(path: Path) -> None:
+def echo(data: bytes, name: str) -> Sound:
+    """A decoder whose samples are the bytes of the file, and whose encoding is the name it was given."""
+    return Sound(np.frombuffer(data, np.uint8).astype(np.int16), name, 16_000, 1)
+
+
+def heard(clip: SourceClip) -> bytes:
+    """The bytes of the file behind a clip."""
+    return clip.audio.sound(echo).pcm.astype(np.uint8).tobytes()
+
+
+def put(path: Path, content: str | bytes = b"sound") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(SPEECH))
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
 
 
 def opened_manifest(path: Path, content: str | bytes, **changes: object) -> Source:
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return open_source(data_params(source="manifest", path=str(path), **changes))
+    return open_source(data_params(source="manifest", path=str(put(path, content)), **changes))
 
 
 def fields(source: Source) -> list[tuple[str, str, str, str]]:
     return [(clip.name, clip.text, clip.group, clip.split) for _, clip in source.clips]
 
 
-def code_of(source: Source) -> str:
-    [(_, clip)] = source.clips
+def code_of(clip: SourceClip) -> str:
     with pytest.raises(AudioError) as caught:
-        clip.audio.samples()
+        clip.audio.sound(echo)
     return caught.value.code
 
 
-# Manifests
-
-CSV = 'audio,text,speaker,split\n001,"Salam, dünya",007,train\nb/2.wav,,NA,test\n'
-TSV = "audio\ttext\tspeaker\tsplit\n001\tSalam, dünya\t007\ttrain\nb/2.wav\t\tNA\ttest\n"
-JSONL = (
-    '{"audio": "001", "text": "Salam, dünya", "speaker": "007", "split": "train", "more": [1]}\n'
-    '\n{"audio": "b/2.wav", "text": null, "speaker": "NA", "split": "test", "more": []}\n'
-)
-
-
-@pytest.mark.parametrize(("name", "content"), [("m.csv", CSV), ("m.TSV", TSV), ("m.jsonl", JSONL)])
-@pytest.mark.parametrize("ends", ["\n", "\r\n"])
-@pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_every_format_gives_the_same_rows_as_text_exactly_as_written(tmp_path, name, content, ends, mark):
-    content = mark + content.replace("\n", ends)
-    source = opened_manifest(tmp_path / name, content, group_column="speaker", split_column="split")
-    assert source.total == 2
-    assert fields(source) == [("001", "Salam, dünya", "007", "train"), ("b/2.wav", "", "NA", "test")]
-
-
-def test_columns_are_those_that_the_parameters_name(tmp_path):
-    source = opened_manifest(
-        tmp_path / "m.csv", "text,path,sentence\nx,a.wav,Salam\n", audio_column="path", text_column="sentence"
-    )
-    assert fields(source) == [("a.wav", "Salam", "", "")]
-
-
-def test_audio_is_found_relative_to_the_manifest(tmp_path):
-    wav(tmp_path / "clips" / "a.wav")
-    [(row, clip)] = opened_manifest(tmp_path / "m.csv", "audio,text\nclips/a.wav,Salam\n").clips
-    assert row == 0
-    assert np.array_equal(clip.audio.samples(), SPEECH)
-
-
-def test_an_unbalanced_quotation_mark_in_tsv_is_text(tmp_path):
-    lines = 'audio\ttext\na.wav\t"Salam\nb.wav\tdedi" o\nc.wav\t"\n'
-    assert [text for _, text, _, _ in fields(opened_manifest(tmp_path / "m.tsv", lines))] == ['"Salam', 'dedi" o', '"']
-
-
-def test_a_line_separator_inside_a_transcript_does_not_split_the_row(tmp_path):
-    texts = ["bir\u2028iki", "üç\x85dörd", "beş\x0baltı"]
-    rows = "".join(
-        json.dumps({"audio": f"{n}", "text": text}, ensure_ascii=False) + "\n" for n, text in enumerate(texts)
-    )
-    assert [text for _, text, _, _ in fields(opened_manifest(tmp_path / "m.jsonl", rows))] == texts
-    rows = "audio,text\n" + "".join(f"{n},{text}\n" for n, text in enumerate(texts))
-    assert [text for _, text, _, _ in fields(opened_manifest(tmp_path / "m.csv", rows))] == texts
-
-
-def test_whole_numbers_in_json_become_their_digits(tmp_path):
-    source = opened_manifest(
-        tmp_path / "m.jsonl", '{"audio": "a", "text": "x", "speaker": 7}\n', group_column="speaker"
-    )
-    assert fields(source) == [("a", "x", "7", "")]
-
-
-BAD_MANIFESTS = [
-    (
-        "m.csv",
-        'audio,text\na.wav,"Salam\nb.wav,iki"\nc.wav,üç\n',
-        r"m\.csv:2: a quotation mark opens here and closes 1 ",
-    ),
-    ("m.csv", 'audio,text\na.wav,bir\nb.wav,"iki\nc.wav,üç\n', r"m\.csv:3: unexpected end of data"),
-    ("m.csv", 'audio,text\na.wav,"bir" iki\n', r"m\.csv:2: .*expected after"),
-    ("m.csv", "audio,text\na.wav,bir,iki\n", r"m\.csv:2: 3 cells under 2 columns"),
-    ("m.csv", "audio,text\na.wav\n", r"m\.csv:2: 1 cells under 2 columns"),
-    ("m.tsv", "audio\ttext\na.wav\tbir\tiki\n", r"m\.tsv:2: 3 cells under 2 columns"),
-    ("m.csv", "audio,sentence\na.wav,bir\n", r"no column 'text'; it has audio, sentence"),
-    ("m.csv", "audio,text,text\na.wav,bir,iki\n", r"a column stands twice"),
-    ("m.csv", "audio,text\n", r"no rows"),
-    ("m.csv", "", r"no rows"),
-    ("m.csv", "audio,text\na.wav,bir\nb.wav,k\u0131z".encode("iso-8859-9"), r"m\.csv:3: not UTF-8"),
-    ("m.csv", "audio,text\n".encode("utf-16"), r"m\.csv:1: not UTF-8"),
-    ("m.jsonl", '{"audio": "a", "text": "x"}\n{"audio": "b", "text": \n', r"m\.jsonl:2: not JSON"),
-    ("m.jsonl", '["a", "x"]\n', r"m\.jsonl:1: found list"),
-    ("m.jsonl", '{"audio": "a", "text": "x"}\n{"audio": "b"}\n', r"m\.jsonl:2: no column 'text'; it has audio"),
-    ("m.jsonl", '{"audio": "a", "text": 1.5}\n', r"m\.jsonl:1: 1\.5 is no text"),
-    ("m.jsonl", '{"audio": "a", "text": "\\ud800"}\n', r"m\.jsonl:1: .*no text"),
-    ("m.xlsx", "audio,text\n", r"unknown kind of manifest; expected a name that ends in \.csv, \.tsv, \.jsonl"),
-]
-
-
-@pytest.mark.parametrize(("name", "content", "message"), BAD_MANIFESTS)
-def test_a_malformed_manifest_is_refused_with_file_and_line(tmp_path, name, content, message):
-    with pytest.raises(UserError, match=message):
-        opened_manifest(tmp_path / name, content)
-
-
-def test_an_unknown_split_is_refused_with_the_allowed_ones(tmp_path):
-    with pytest.raises(UserError, match=r"m\.csv:3: set = 'dev'; allowed are train, validation, test"):
-        opened_manifest(tmp_path / "m.csv", "audio,text,set\na,x,train\nb,y,dev\n", split_column="set")
+# data.path
 
 
 @pytest.mark.parametrize("path", ["", "no/such.csv"])
@@ -137,98 +63,185 @@ def test_a_missing_path_is_refused_with_what_to_put_there(source, path):
         open_source(data_params(source=source, path=path))
 
 
-# Paths that lead out of the corpus
+def test_a_folder_is_no_manifest_and_a_file_no_folder(tmp_path):
+    put(tmp_path / "m.csv", "audio,text\n")
+    with pytest.raises(UserError, match="a folder; name the manifest in it"):
+        open_source(data_params(source="manifest", path=str(tmp_path)))
+    with pytest.raises(UserError, match=r"a file; set data\.source to manifest"):
+        open_source(data_params(source="folder", path=str(tmp_path / "m.csv")))
 
-UNSAFE = [
-    "/etc/passwd",
-    "../outside.wav",
-    "a/../../outside.wav",
-    "a/../inside.wav",
-    "..",
-    "a\\b.wav",
-    "..\\outside.wav",
-    "C:/outside.wav",
-    "c:outside.wav",
-    "http://example.org/a.wav",
-    "file:///etc/passwd",
-    "hf://datasets/a/b.wav",
-    "a\0.wav",
-    "",
-    "link-out/outside.wav",
-    "link-out.wav",
-    "loop/a.wav",
+
+ZIP = "python -m zipfile -e .* FOLDER"
+TAR = "python -m tarfile -e .* FOLDER --filter data"
+UNPACK = "unpack it into an empty FOLDER"
+HEADS = [
+    (b"PK\x03\x04rest", "a zip archive", ZIP),
+    (b"PK\x05\x06" + bytes(18), "an empty zip archive", ZIP),
+    (bytes(257) + b"ustar\x0000", "a tar archive", TAR),
+    (gzip.compress(b"audio,text\n"), "a gzip file", "python -m gzip -d"),
+    (b"BZh91AY", "a bzip2 file", UNPACK),
+    (b"\xfd7zXZ\x00", "an xz file", UNPACK),
+    (b"\x28\xb5\x2f\xfd", "a zstd file", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
+    (b"Rar!\x1a\x07\x01\x00", "a rar archive", UNPACK),
+]
+NAMES = [
+    ("c.zip", "a zip archive", ZIP),
+    ("c.TAR", "a tar archive", TAR),
+    ("c.tar.gz", "a tar archive", TAR),
+    ("c.tgz", "a tar archive", TAR),
+    ("c.tar.xz", "a tar archive", TAR),
+    ("m.jsonl.gz", "a gzip file", "python -m gzip -d"),
+    ("c.7z", "an archive", UNPACK),
+    ("c.rar", "an archive", UNPACK),
+    ("m.xlsx", "a spreadsheet", "save the table as CSV in UTF-8"),
 ]
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    """A corpus with a clip inside, one outside, and links to both; a sibling's name starts with the corpus's."""
-    root = tmp_path / "corpus"
-    wav(root / "inside.wav")
-    wav(tmp_path / "corpus-2" / "outside.wav")
-    wav(tmp_path / "outside.wav")
-    (root / "link-out").symlink_to(tmp_path / "corpus-2")
-    (root / "link-out.wav").symlink_to(tmp_path / "outside.wav")
-    (root / "link-in.wav").symlink_to(root / "inside.wav")
-    (root / "loop").symlink_to(root / "loop")
-    return root
+@pytest.mark.parametrize("source", ["manifest", "folder", "hub"])
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "command"),
+    [("m.csv", *head) for head in HEADS] + [(name, b"", kind, command) for name, kind, command in NAMES],
+)
+def test_an_archive_is_refused_by_content_or_name_with_the_command_that_unpacks_it(
+    tmp_path, source, name, content, kind, command
+):
+    path = put(tmp_path / name, content)
+    with pytest.raises(UserError, match=f"{kind}; .*{command}") as caught:
+        open_source(data_params(source=source, path=str(path)))
+    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", UNSAFE)
-def test_a_path_that_leads_out_is_a_row_with_a_reason_and_never_opened(corpus, name, monkeypatch):
-    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"opened {path}"))
-    with pytest.raises(AudioError) as caught:
-        FileAudio(corpus, name).samples()
-    assert caught.value.code == "path.unsafe"
+def test_archives_that_python_writes_are_recognised_without_their_names(tmp_path):
+    with tarfile.open(tmp_path / "1.csv", "w") as archive:
+        archive.add(put(tmp_path / "a.wav"), "a.wav")
+    with zipfile.ZipFile(tmp_path / "2.csv", "w") as archive:
+        archive.write(tmp_path / "a.wav", "a.wav")
+    with tarfile.open(tmp_path / "3.csv", "w:xz") as archive:
+        archive.add(tmp_path / "a.wav", "a.wav")
+    for number, kind in [(1, "a tar archive"), (2, "a zip archive"), (3, "an xz file")]:
+        with pytest.raises(UserError, match=kind):
+            refuse_archive(tmp_path / f"{number}.csv")
 
 
-@pytest.mark.parametrize("name", ["inside.wav", "./inside.wav", "link-in.wav", "a..b/x.wav", "~/x.wav", "100%.wav"])
-def test_a_plain_relative_path_stays_inside(corpus, name):
-    assert contained(corpus, name).is_relative_to(corpus.resolve())
+def test_the_advised_command_keeps_members_inside(tmp_path):
+    with tarfile.open(tmp_path / "c.tar", "w") as archive:
+        archive.add(put(tmp_path / "a.wav"), "../outside.wav")
+    with pytest.raises(UserError) as caught:
+        refuse_archive(tmp_path / "c.tar")
+    command = re.search("`python (.*?)`", str(caught.value))
+    assert command is not None
+    arguments = command[1].replace("FOLDER", str(tmp_path / "out")).split()
+    run = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert "outside the destination" in run.stderr
+    assert not (tmp_path / "outside.wav").exists()
 
 
-def test_links_above_the_corpus_are_no_matter(corpus, tmp_path):
-    (tmp_path / "alias").symlink_to(corpus)
-    assert np.array_equal(FileAudio(tmp_path / "alias", "inside.wav").samples(), SPEECH)
+def test_other_files_and_folders_are_no_archives(tmp_path):
+    refuse_archive(tmp_path)
+    refuse_archive(put(tmp_path / "m.csv", "PK,audio\n"))
+    refuse_archive(put(tmp_path / "data.parquet", b"PAR1"))
+    os.mkfifo(tmp_path / "fifo")
+    refuse_archive(tmp_path / "fifo")
 
 
-def test_an_unsafe_path_in_a_manifest_does_not_stop_the_others(corpus):
-    rows = [{"audio": name, "text": "x"} for name in ["../outside.wav", "inside.wav"]]
+# Manifests; tests/test_manifest.py says how tables are read
+
+
+def test_audio_is_found_relative_to_the_manifest_and_handed_to_the_decoder_with_its_name(tmp_path):
+    put(tmp_path / "clips" / "a.wav", b"salam")
+    [(row, clip)] = opened_manifest(tmp_path / "m.csv", "audio,text\nclips/a.wav,Salam\n").clips
+    assert row == 0
+    assert heard(clip) == b"salam"
+    assert clip.audio.sound(echo).encoding == "clips/a.wav"
+
+
+def test_the_parameters_name_columns_and_encoding(tmp_path):
+    table = "path,sentence,client_id,set,seconds\na.wav,Şəhər,s1,dev,1.5\n".encode("utf-16")
+    source = opened_manifest(
+        tmp_path / "m.csv",
+        table,
+        audio_column="path",
+        text_column="sentence",
+        group_column="client_id",
+        split_column="set",
+        duration_column="seconds",
+        encoding="utf-16",
+    )
+    assert fields(source) == [("a.wav", "Şəhər", "s1", "validation")]
+    assert [clip.declared for _, clip in source.clips] == [1.5]
+    with pytest.raises(UserError, match=r"manifest\.schema: .*no column 'audio'"):
+        opened_manifest(tmp_path / "m.csv", "file,x\na.wav,x\n")
+
+
+def test_repairs_of_the_whole_file_reach_the_user_and_the_clip_that_sorts_first(tmp_path):
+    source = opened_manifest(tmp_path / "m.csv", "\ufeffaudio,text\r\nb.wav,x\na.wav,y\n")
+    assert [note.split(":")[0] for note in source.notes] == ["text.bom", "text.line_breaks"]
+    assert {clip.name: clip.notes for _, clip in source.clips} == {
+        "a.wav": ("text.bom", "text.line_breaks"),
+        "b.wav": (),
+    }
+
+
+def test_a_name_given_twice_stops_before_any_file_is_opened(tmp_path):
+    with pytest.raises(UserError, match=r"manifest\.duplicate_id: rows 0 and 2 .* 'a\.wav'"):
+        opened_manifest(tmp_path / "m.csv", "audio,text\na.wav,x\nb.wav,y\na.wav,x\n")
+
+
+def test_names_that_clash_by_case_reject_one_row(tmp_path):
+    source = opened_manifest(tmp_path / "m.csv", "audio,text\na.wav,x\nA.wav,y\n")
+    assert [clip.fault and clip.fault[0] for _, clip in source.clips] == ["path.unsafe", None]
+
+
+def test_an_unsafe_path_does_not_stop_the_others_and_is_never_opened(tmp_path, monkeypatch):
+    put(tmp_path / "outside.wav")
+    put(tmp_path / "c" / "inside.wav")
+    rows = [{"audio": name, "text": "x"} for name in ["../outside.wav", "/etc/passwd", "inside.wav"]]
     content = "".join(json.dumps(row) + "\n" for row in rows)
-    [(_, unsafe), (_, safe)] = opened_manifest(corpus / "m.jsonl", content).clips
-    with pytest.raises(AudioError):
-        unsafe.audio.samples()
-    assert np.array_equal(safe.audio.samples(), SPEECH)
+    clips = [clip for _, clip in opened_manifest(tmp_path / "c" / "m.jsonl", content).clips]
+    assert heard(clips[2]) == b"sound"
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"opened {path}"))
+    assert [code_of(clip) for clip in clips[:2]] == ["path.unsafe", "path.unsafe"]
+
+
+def test_what_is_no_file_is_a_row_with_a_reason_and_no_fifo_is_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo.wav")
+    clips = [SourceClip(name, "x", FileAudio(tmp_path, name)) for name in ("fifo.wav", "no.wav", ".")]
+    assert [code_of(clip) for clip in clips] == ["audio.unreadable", "audio.missing", "audio.unreadable"]
 
 
 # Folders
 
 
-def folder(root: Path, tables: dict[str, str], audio: list[str], **changes: object) -> Source:
-    for name in audio:
-        wav(root / name)
+def folder(root: Path, tables: dict[str, str], others: list[str], **changes: object) -> Source:
+    root.mkdir(exist_ok=True)
+    for name in others:
+        put(root / name, name)
     for name, content in tables.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(content)
+        put(root / name, content)
     return open_source(data_params(source="folder", path=str(root), **changes))
 
 
 def test_an_audio_folder_is_read_through_its_metadata(tmp_path):
-    table = "file_name,text,speaker\na.wav,bir,s1\nsub/b.wav,iki,s2\n"
-    source = folder(tmp_path, {"metadata.csv": table}, ["a.wav", "sub/b.wav"], group_column="speaker")
+    table = "file_name,text,speaker,s\na.wav,bir,s1,2.5\nsub/b.wav,iki,s2,-1\n"
+    source = folder(
+        tmp_path, {"metadata.csv": table}, ["a.wav", "sub/b.wav"], group_column="speaker", duration_column="s"
+    )
     assert source.notes == ()
     clips = [clip for _, clip in source.clips]
-    assert [(c.name, c.text, c.group, c.split, c.source) for c in clips] == [
-        ("a.wav", "bir", "s1", "", "folder"),
-        ("sub/b.wav", "iki", "s2", "", "folder"),
+    assert [(c.name, c.text, c.group, c.split, c.source, c.declared) for c in clips] == [
+        ("a.wav", "bir", "s1", "", "folder", 2.5),
+        ("sub/b.wav", "iki", "s2", "", "folder", None),
     ]
-    assert all(np.array_equal(clip.audio.samples(), SPEECH) for clip in clips)
+    assert [clip.fault and clip.fault[0] for clip in clips] == [None, "manifest.bad_number"]
+    assert [heard(clip) for clip in clips] == [b"a.wav", b"sub/b.wav"]
 
 
 SPLIT_WORDS = {
-    "train": ["train", "training"],
+    "train": ["train", "training", "Train"],
     "validation": ["validation", "valid", "dev", "val"],
-    "test": ["test", "testing", "eval"],
+    "test": ["test", "testing", "eval", "evaluation"],
     "": ["contest", "x"],
 }
 
@@ -237,6 +250,11 @@ SPLIT_WORDS = {
 def test_a_folder_named_for_a_split_gives_the_split(tmp_path, word, split):
     table = f"file_name,text\n{word}/a.wav,x\n"
     assert fields(folder(tmp_path, {"metadata.csv": table}, [f"{word}/a.wav"])) == [(f"{word}/a.wav", "x", "", split)]
+
+
+def test_the_outermost_folder_named_for_a_split_counts_and_a_file_name_does_not(tmp_path):
+    table = "file_name,text\ntest/train/a.wav,x\ndev,y\n"
+    assert [field[3] for field in fields(folder(tmp_path, {"metadata.csv": table}, []))] == ["test", ""]
 
 
 def test_json_lines_metadata_is_read_too(tmp_path):
@@ -248,6 +266,13 @@ def test_each_split_may_have_its_own_metadata(tmp_path):
     tables = {"train/metadata.csv": "file_name,text\na.wav,bir\n", "test/metadata.csv": "file_name,text\na.wav,iki\n"}
     source = folder(tmp_path, tables, ["train/a.wav", "test/a.wav"])
     assert fields(source) == [("test/a.wav", "iki", "", "test"), ("train/a.wav", "bir", "", "train")]
+    assert [heard(clip) for _, clip in source.clips] == [b"test/a.wav", b"train/a.wav"]
+
+
+def test_a_file_that_two_metadata_files_list_is_refused(tmp_path):
+    table = "file_name,text\na.wav,x\n"
+    with pytest.raises(UserError, match=r"manifest\.duplicate_id: rows 0 and 1 .* 'a\.wav'"):
+        folder(tmp_path, {"metadata.csv": table, "metadata.jsonl": '{"file_name": "a.wav", "text": "x"}'}, ["a.wav"])
 
 
 def test_a_split_column_outweighs_the_folder(tmp_path):
@@ -256,24 +281,74 @@ def test_a_split_column_outweighs_the_folder(tmp_path):
     assert fields(source) == [("train/a.wav", "x", "", "test")]
 
 
-def test_a_listed_file_that_is_absent_is_a_row_with_a_reason(tmp_path):
-    assert code_of(folder(tmp_path, {"metadata.csv": "file_name,text\na.wav,x\n"}, [])) == "audio.missing"
+@pytest.mark.parametrize(
+    ("table", "name", "code"),
+    [
+        ("metadata.csv", "a.wav", "audio.missing"),
+        ("train/metadata.csv", "/etc/passwd", "path.unsafe"),
+        ("train/metadata.csv", "../outside.wav", "path.unsafe"),
+    ],
+)
+def test_a_listed_file_that_is_absent_or_outside_is_a_row_with_a_reason(tmp_path, table, name, code):
+    put(tmp_path / "outside.wav")
+    [(_, clip)] = folder(tmp_path / "c", {table: f"file_name,text\n{name},x\n"}, []).clips
+    assert code_of(clip) == code
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../outside.wav"])
-def test_metadata_in_a_sub_folder_cannot_lead_out_of_it(tmp_path, name):
-    wav(tmp_path / "outside.wav")
-    assert code_of(folder(tmp_path / "c", {"train/metadata.csv": f"file_name,text\n{name},x\n"}, [])) == "path.unsafe"
+LISTED = {"metadata.csv": "file_name,text\n./a.wav,x\n"}
+LEFT_OUT = [
+    (["b.wav", "c/d.WAV"], "2 audio files stand in no metadata file and are left out, such as b.wav"),
+    (["e.wma"], "1 audio files stand in no metadata file and are left out, such as e.wma"),
+    (["train.tsv", "x.parquet"], "2 other tables are not read, such as train.tsv"),
+    (["more.zip", "c/d.tar.gz"], "2 archives are not unpacked, such as c/d.tar.gz"),
+    (["._a.wav", "Thumbs.db", "c/.DS_Store"], "3 hidden or system files are passed over, such as ._a.wav"),
+    (["__MACOSX/._a.wav", "__MACOSX/b.wav"], "1 hidden or system files are passed over, such as __MACOSX/"),
+    ([".cache/metadata.csv", ".cache/b.wav"], "1 hidden or system files are passed over, such as .cache/"),
+]
 
 
-def test_audio_that_no_metadata_lists_is_counted_in_a_note(tmp_path):
-    source = folder(tmp_path, {"metadata.csv": "file_name,text\n./a.wav,x\n"}, ["a.wav", "b.wav", "c/d.WAV"])
-    assert source.notes == ("2 audio files stand in no metadata file and are left out, such as b.wav",)
+@pytest.mark.parametrize(("others", "note"), LEFT_OUT)
+def test_what_a_folder_holds_beside_its_clips_is_counted_in_a_note(tmp_path, others, note):
+    source = folder(tmp_path, LISTED, ["a.wav", *others])
+    assert source.notes == (note,)
+    assert source.total == 1
 
 
-def test_a_folder_without_metadata_is_refused_with_the_convention(tmp_path):
-    with pytest.raises(UserError, match=r"no metadata; .* needs a folder with metadata\.csv or metadata\.jsonl"):
-        folder(tmp_path, {}, ["a.wav"])
+def test_plain_documents_need_no_note(tmp_path):
+    assert folder(tmp_path, LISTED, ["a.wav", "README.md", "LICENSE"]).notes == ()
+
+
+def test_linked_folders_are_named_and_not_entered(tmp_path):
+    put(tmp_path / "other" / "b.wav")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "more").symlink_to(tmp_path / "other")
+    source = folder(tmp_path / "c", LISTED, ["a.wav"])
+    assert source.notes == ("1 linked folders are not entered, such as more",)
+
+
+def test_a_name_that_is_not_utf8_can_still_be_printed(tmp_path):
+    put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")))
+    [note] = folder(tmp_path, LISTED, ["a.wav"]).notes
+    assert note.encode().endswith(b"such as '\\udcff.wav'")
+
+
+HINTS = [
+    (
+        ["train.csv", "a.wav"],
+        r"there are other tables: set data\.source to manifest and data\.path to one .*train\.csv",
+    ),
+    (["data/train-0.parquet", "a.wav"], r"1 Parquet files, .*: set data\.source to hub and data\.name to null"),
+    (["c.zip", "d.tar.gz"], r"archives such as c\.zip: .*python -m zipfile -e .*c\.zip FOLDER"),
+    (["a.wav", "b/c.mp3", "c.zip"], r"2 audio files, such as a\.wav, without transcripts: write metadata\.csv or "),
+    ([], r"needs a folder with metadata\.csv or metadata\.jsonl .columns file_name, text"),
+    (["._metadata.csv", "__MACOSX/metadata.csv"], r"needs a folder with metadata\.csv"),
+]
+
+
+@pytest.mark.parametrize(("others", "hint"), HINTS)
+def test_a_folder_without_metadata_is_refused_with_what_to_do_about_its_content(tmp_path, others, hint):
+    with pytest.raises(UserError, match=f"no metadata; .*{hint}"):
+        folder(tmp_path, {}, others)
 
 
 # data.max_clips

@@ -7,16 +7,16 @@ from typing import Protocol
 
 from asr.errors import UserError
 from asr.files import read_jsonl
-from asr.pcm import Pcm16
+from asr.pcm import Decode, Pcm16, Sound
 
 SPLITS = ("train", "validation", "test")
 
 
 class AudioRef(Protocol):
-    """Where a clip's samples come from. Instances are small and picklable: a worker process calls `samples`."""
+    """Where a clip's sound comes from. Instances are small and can be sent to a worker process."""
 
-    def samples(self) -> Pcm16:
-        """The decoded clip.
+    def sound(self, decode: Decode, /) -> Sound:
+        """The decoded clip; encoded files go through `decode`.
 
         Raises:
             AudioError: the clip cannot be decoded faithfully.
@@ -35,6 +35,12 @@ class SourceClip:
     source: str = ""
     split: str = ""
     """One of `SPLITS`, or empty."""
+    declared: float | None = None
+    """Seconds that the source states; None where it states nothing."""
+    notes: tuple[str, ...] = ()
+    """Codes of what was repaired or noticed while the source was read (`docs/bad-data.md`)."""
+    fault: tuple[str, str] | None = None
+    """Code and message where the row itself is unusable, so that its audio is not even opened."""
 
 
 @dataclass(frozen=True)
