@@ -31,7 +31,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object a line, keys sorted."""
-    lines = (json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False) for row in rows)
+    encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False).encode
+    lines = map(encode, rows)
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 

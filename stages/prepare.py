@@ -4,17 +4,24 @@ Reads   the source that `data.source` names (and `data.path`, for all but the sa
 Writes  data/clips/         audio store: Arrow shards of mono 16 kHz PCM16 with ids
         data/index.parquet  one row a clip: transcript, measurements, or why it could not be decoded
 Params  data
+Keeps   data/.clips.partial/  finished parts of a run that was killed; the next run goes on from there
 Alone   python -m stages.prepare
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
-from asr.corpus.prepare import prepare, usable_cores
+from asr.corpus.prepare import prepare
 from asr.corpus.sources import open_source
-from asr.params import PrepareStage
+from asr.corpus.workers import Crew, usable_cores
+from asr.params import PrepareStage, as_plain
+from asr.provenance import ROOT, code_hash, versions
 from asr.stage import run
+
+LIBRARIES = ("librosa", "numpy", "pyarrow", "soundfile", "soxr")
+"""Distributions whose versions may change what a part holds."""
 
 
 def main() -> None:
@@ -25,10 +32,14 @@ def main() -> None:
     parser.add_argument("--index", type=Path, default=Path("data/index.parquet"))
     args = parser.parse_args()
 
-    source = open_source(PrepareStage.load(args.params).data)
-    for note in source.notes:
-        print(f"prepare: note: {note}", file=sys.stderr)
-    print(f"prepare: {prepare(source, args.clips, args.index, usable_cores())}")
+    data = PrepareStage.load(args.params).data
+    with Crew(usable_cores()) as crew:
+        source = open_source(data)
+        for note in source.notes:
+            print(f"prepare: note: {note}", file=sys.stderr)
+        key = json.dumps([as_plain(data), code_hash("prepare", ROOT), versions(LIBRARIES)], sort_keys=True)
+        summary = prepare(source, args.clips, args.index, crew, data.licence or "", key)
+    print(f"prepare: {summary}")
 
 
 if __name__ == "__main__":

@@ -8,25 +8,28 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import starmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from asr.corpus import prepare as prepare_module
+from asr.audio import decode
 from asr.corpus.clips import AudioRef, SourceClip
-from asr.corpus.index import IndexRow, read_index
-from asr.corpus.measure import measure
-from asr.corpus.prepare import Summary, decode_clip, decoded, prepare
-from asr.corpus.selection import Source, listed
+from asr.corpus.index import Index, IndexRow, read_index
+from asr.corpus.measure import NOTHING, measure
+from asr.corpus.part import Job, decode_clip, decode_part
+from asr.corpus.prepare import Summary, prepare
+from asr.corpus.rows import RowAudio
+from asr.corpus.selection import ListedPart, Source, listed
 from asr.corpus.store import ClipStore
+from asr.corpus.workers import Crew
 from asr.errors import UserError
-from asr.pcm import AudioError, Pcm16
-from tests.factories import ToneAudio, data_params, encoded, speech_like
+from asr.pcm import SAMPLE_RATE, AudioError, Decode, Sound
+from tests.bad_decoders import dangerous
+from tests.factories import ToneAudio, data_params, encoded, samples_of, speech_like, tone
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,28 +38,36 @@ ROOT = Path(__file__).resolve().parent.parent
 class RefusedAudio:
     code: str
 
-    def samples(self) -> Pcm16:
+    def sound(self, _: Decode) -> Sound:
         raise AudioError(self.code, "found 3, wanted 4")
 
 
 @dataclass(frozen=True)
 class DeadlyAudio:
-    """Ends the process that decodes it, as a crash inside the decoder does."""
+    """Ends the process that asks for its samples, whatever the decoder."""
 
-    def samples(self) -> Pcm16:
+    def sound(self, _: Decode) -> Sound:
         os._exit(1)
 
 
 @dataclass(frozen=True)
 class EmptyAudio:
-    def samples(self) -> Pcm16:
-        return np.zeros(0, np.int16)
+    def sound(self, _: Decode) -> Sound:
+        return Sound(np.zeros(0, np.int16), "synthesis", SAMPLE_RATE, 1)
 
 
-@pytest.fixture(autouse=True)
-def _any_clip_is_worth_sending(monkeypatch):
-    """Two workers mean two processes, however quickly the small clips of these tests decode."""
-    monkeypatch.setattr(prepare_module, "SHIPPING", 0.0)
+@dataclass(frozen=True)
+class CountedPart:
+    """Clips whose rows are known only when the parts before have been read, as in a stream."""
+
+    members: tuple[SourceClip, ...]
+    counted_from_here: bool = True
+
+    def clips(self) -> Iterator[tuple[int, SourceClip]]:
+        return enumerate(self.members)
+
+    def state(self) -> str:
+        return str(self.members)
 
 
 def clip(name: str, audio: AudioRef) -> SourceClip:
@@ -67,9 +78,23 @@ def source_of(clips: Sequence[SourceClip]) -> Source:
     return listed(clips, limit=None, seed=1)
 
 
-def run_prepare(folder: Path, clips: Sequence[SourceClip], workers: int = 1) -> tuple[Summary, list[IndexRow]]:
-    summary = prepare(source_of(clips), folder / "clips", folder / "index.parquet", workers)
-    return summary, list(read_index(folder / "index.parquet"))
+def in_parts(clips: Sequence[SourceClip], size: int) -> Source:
+    numbered = list(enumerate(clips))
+    parts = [ListedPart(tuple(numbered[start : start + size])) for start in range(0, len(clips), size)]
+    return Source(parts, len(clips))
+
+
+def rows_of(index: Index) -> list[IndexRow]:
+    return [index.row(place) for place in range(len(index))]
+
+
+def run_prepare(
+    folder: Path, clips: Sequence[SourceClip] | Source, crew: Crew | None = None, key: str = ""
+) -> tuple[Summary, list[IndexRow]]:
+    source = clips if isinstance(clips, Source) else source_of(clips)
+    with crew or Crew(1) as workers:
+        summary = prepare(source, folder / "clips", folder / "index.parquet", workers, "CC0-1.0", key)
+    return summary, rows_of(read_index(folder / "index.parquet"))
 
 
 def by_row(rows: list[IndexRow]) -> list[IndexRow]:
@@ -95,9 +120,9 @@ def mixed_clips(count: int) -> list[SourceClip]:
 
 def test_a_decoded_clip_is_a_row_with_its_measurements_and_its_samples_in_the_store(tmp_path):
     audio = ToneAudio(440)
-    summary, [row] = run_prepare(tmp_path, [clip("a.wav", audio)])
-    found = measure(audio.samples())
-    expected = dataclasses.asdict(found) | {
+    described = replace(clip("a.wav", audio), declared=0.5, notes=("text.bom",))
+    summary, [row] = run_prepare(tmp_path, [described])
+    expected = vars(measure(samples_of(audio))) | {
         "id": hashlib.sha256(b"a.wav").hexdigest()[:16],
         "row": 0,
         "name": "a.wav",
@@ -105,13 +130,21 @@ def test_a_decoded_clip_is_a_row_with_its_measurements_and_its_samples_in_the_st
         "group": "group of a.wav",
         "source": "test",
         "split": "train",
+        "licence": "CC0-1.0",
+        "declared": 0.5,
+        "encoding": "synthesis",
+        "rate": 16_000,
+        "channels": 1,
+        "channel_correlation": 1.0,
+        "channel_gap_db": 0.0,
+        "notes": "text.bom",
         "code": "",
         "message": "",
     }
     assert dataclasses.asdict(row) == expected
     store = ClipStore(tmp_path / "clips")
     assert list(store) == [row.id]
-    assert np.array_equal(store[row.id], audio.samples())
+    assert np.array_equal(store[row.id], samples_of(audio))
     assert summary == Summary(clips=1, decoded=1, seconds=0.1, reasons=())
 
 
@@ -120,7 +153,8 @@ def test_a_clip_that_cannot_be_decoded_keeps_its_row_and_text_and_stores_nothing
     summary, rows = run_prepare(tmp_path, clips)
     refused, stored, empty = by_row(rows)
     assert (refused.code, refused.message, refused.text) == ("audio.truncated", "found 3, wanted 4", "text of a.wav")
-    assert (refused.duration, refused.sha256, refused.peak, refused.rms_dbfs) == (0, "", 0, 0)
+    assert {name: getattr(refused, name) for name in vars(NOTHING)} == vars(NOTHING)
+    assert (refused.encoding, refused.rate, refused.channels) == ("", 0, 0)
     assert empty.code == "audio.no_samples"
     assert list(ClipStore(tmp_path / "clips")) == [stored.id]
     assert summary.reasons == (("audio.no_samples", 1), ("audio.truncated", 1))
@@ -129,12 +163,12 @@ def test_a_clip_that_cannot_be_decoded_keeps_its_row_and_text_and_stores_nothing
 @pytest.mark.parametrize("workers", [1, 2])
 def test_rows_in_are_rows_in_the_index_and_stored_plus_refused(tmp_path, workers):
     clips = mixed_clips(150)
-    summary, rows = run_prepare(tmp_path, clips, workers)
+    summary, rows = run_prepare(tmp_path, in_parts(clips, 40), Crew(workers))
     assert [(row.row, row.name, row.text) for row in by_row(rows)] == [
         (number, c.name, c.text) for number, c in enumerate(clips)
     ]
     store = ClipStore(tmp_path / "clips")
-    assert set(store) == {row.id for row in rows if not row.code}
+    assert all((row.id in store) == (not row.code) for row in rows)
     assert all(hashlib.sha256(store[row.id]).hexdigest() == row.sha256 for row in rows if not row.code)
     assert summary.clips == 150 == summary.decoded + sum(count for _, count in summary.reasons)
     assert dict(summary.reasons) == Counter(row.code for row in rows if row.code)
@@ -142,47 +176,44 @@ def test_rows_in_are_rows_in_the_index_and_stored_plus_refused(tmp_path, workers
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_processes_or_on_the_run(tmp_path):
-    clips = mixed_clips(150)
+    source = in_parts(mixed_clips(150), 40)
     for name, workers in (("one", 1), ("again", 1), ("two", 2)):
-        run_prepare(tmp_path / name, clips, workers)
-    assert len(contents(tmp_path / "one")) == 2
+        run_prepare(tmp_path / name, source, Crew(workers))
+    assert len(contents(tmp_path / "one")) == 5
     assert contents(tmp_path / "one") == contents(tmp_path / "again") == contents(tmp_path / "two")
 
 
-@pytest.mark.parametrize(("shipping", "pools"), [(0.0, [2]), (60.0, [])])
-def test_other_processes_help_only_where_decoding_takes_longer_than_sending(monkeypatch, shipping, pools):
-    asked = []
-
-    def by_pool(rest, workers):
-        asked.append(workers)
-        return starmap(decode_clip, rest)
-
-    monkeypatch.setattr(prepare_module, "SHIPPING", shipping)
-    monkeypatch.setattr(prepare_module, "_by_pool", by_pool)
-    clips = [clip(f"{number}", ToneAudio(100 + number)) for number in range(80)]
-    assert len(list(decoded(enumerate(clips), workers=2))) == 80
-    assert asked == pools
+def test_rows_of_a_stream_are_counted_through_its_parts(tmp_path):
+    clips = [clip(name, ToneAudio(100 + 10 * n)) for n, name in enumerate(("a", "b", "", "d"))]
+    refused = clip("", RefusedAudio("audio.truncated"))
+    source = Source([CountedPart((*clips[:3], refused)), CountedPart((clips[3], refused))], None)
+    _, rows = run_prepare(tmp_path, source)
+    assert [(row.row, row.name) for row in by_row(rows)] == [(0, "a"), (1, "b"), (2, ""), (3, ""), (4, "d"), (5, "")]
+    assert len({row.id for row in rows}) == 6
 
 
-def test_results_keep_the_order_of_the_source_when_later_clips_finish_first():
-    clips = [clip(f"{n}", ToneAudio(100 + n, seconds=2.0 if n % 16 == 0 else 0.01)) for n in range(100)]
-    assert [row.row for row, _ in decoded(enumerate(clips), workers=2)] == list(range(100))
+def test_a_row_that_its_source_calls_unusable_is_not_opened(tmp_path):
+    bad = replace(clip("b.wav", RefusedAudio("audio.missing")), fault=("manifest.bad_number", "duration = -1"))
+    _, rows = run_prepare(tmp_path, [clip("a.wav", ToneAudio(100)), bad])
+    assert [(row.code, row.message) for row in by_row(rows)] == [("", ""), ("manifest.bad_number", "duration = -1")]
 
 
-def test_processes_run_ahead_of_the_reader_by_a_bounded_number_of_clips():
-    taken = 0
+def test_a_constant_offset_is_removed_and_the_measured_one_kept(tmp_path):
+    wave = tone(300, 1.0, amplitude=0.2) + 0.05
+    data = encoded(wave)
+    _, [row] = run_prepare(tmp_path, [clip("a.wav", RowAudio(data))])
+    stored = ClipStore(tmp_path / "clips")[row.id]
+    assert row.dc_offset == pytest.approx(0.05, abs=1e-3)
+    assert "signal.dc_offset" in row.notes.split()
+    assert abs(float(stored.mean())) / 32768 < 1e-3
+    assert np.abs(stored / 32768 - (wave - 0.05))[1600:-1600].max() < 0.01
+    assert row.sha256 == hashlib.sha256(stored).hexdigest()
 
-    def endless():
-        nonlocal taken
-        for number in range(100_000):
-            taken += 1
-            yield number, clip(f"{number}", ToneAudio(100, seconds=0.01))
 
-    results = decoded(endless(), workers=2)
-    for _ in range(10):
-        next(results)
-    results.close()
-    assert taken <= prepare_module.PROBE + 2 * prepare_module.CHUNK
+def test_a_plain_clip_is_stored_bit_for_bit(tmp_path):
+    _, [row] = run_prepare(tmp_path, [clip("a.wav", RowAudio(encoded(speech_like(0.5))))])
+    assert np.array_equal(ClipStore(tmp_path / "clips")[row.id], speech_like(0.5))
+    assert row.notes == ""
 
 
 def test_ids_do_not_depend_on_the_order_of_the_source(tmp_path):
@@ -199,7 +230,8 @@ def test_a_nameless_clip_has_the_hash_of_its_samples_and_its_copies_are_numbered
     assert first.id == first.sha256[:16]
     assert other.id == other.sha256[:16]
     assert (second.id, third.id) == (f"{first.id}-1", f"{first.id}-2")
-    assert len(ClipStore(tmp_path / "clips")) == 4
+    store = ClipStore(tmp_path / "clips")
+    assert all(hashlib.sha256(store[row.id]).hexdigest() == row.sha256 for row in rows)
 
 
 def test_nameless_clips_that_cannot_be_decoded_have_ids_of_their_own(tmp_path):
@@ -220,7 +252,7 @@ def test_a_failure_leaves_the_earlier_outputs_as_they_were(tmp_path):
     before = contents(tmp_path)
     with pytest.raises(UserError):
         run_prepare(tmp_path, [clip("b.wav", ToneAudio(100)), clip("b.wav", ToneAudio(100))])
-    assert contents(tmp_path) == before
+    assert {name: data for name, data in contents(tmp_path).items() if ".partial" not in name} == before
 
 
 @pytest.mark.parametrize(
@@ -239,16 +271,94 @@ def test_a_source_without_one_good_clip_stops_with_the_reasons(tmp_path, clips, 
     assert not (tmp_path / "clips").exists()
 
 
-def test_a_dead_worker_is_an_error_and_not_a_hang(tmp_path):
-    clips = [clip(f"{n}", DeadlyAudio() if n == 70 else ToneAudio(100)) for n in range(100)]
-    with pytest.raises(UserError, match="process that decodes audio was killed"):
-        run_prepare(tmp_path, clips, workers=2)
-    assert contents(tmp_path) == {}
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        (b"CRASH", "audio.decode_crash"),
+        (b"RAISE", "audio.decode_crash"),
+        (b"HANG", "audio.decode_timeout"),
+    ],
+)
+def test_a_file_that_kills_or_hangs_its_worker_costs_its_own_row_alone(tmp_path, bad, code):
+    flac = [encoded(speech_like(0.2, n), kind="FLAC") for n in range(12)]
+    files = [*flac[:5], bad, *flac[5:]]
+    clips = [clip(f"{n}.flac", RowAudio(data, f"{n}.flac")) for n, data in enumerate(files)]
+    crew = Crew(2, seconds=1.0, decoder=dangerous)
+    _, rows = run_prepare(tmp_path / "bad", in_parts(clips, 7), crew)
+    assert [(row.row, row.code) for row in rows if row.code] == [(5, code)]
+    store = ClipStore(tmp_path / "bad" / "clips")
+    assert all(np.array_equal(store[row.id], decode(files[row.row], "").pcm) for row in rows if not row.code)
+
+
+def test_a_worker_that_dies_even_when_it_is_careful_stops_prepare_with_one_line(tmp_path):
+    clips = [clip("a", ToneAudio(100)), clip("b", DeadlyAudio())]
+    with pytest.raises(UserError, match=r"ended twice \(status 1\) in part 0 of the source") as caught:
+        run_prepare(tmp_path, clips)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_error_of_the_code_is_not_mistaken_for_a_bad_clip():
     with pytest.raises(AttributeError):
-        decode_clip(0, clip("a.wav", None))  # type: ignore[arg-type]  # meant
+        decode_clip(0, clip("a.wav", None), "", decode)  # type: ignore[arg-type]  # meant
+
+
+# Going on after a kill
+
+
+def jobs_in(folder: Path, source: Source) -> list[Job]:
+    return [Job(n, part, folder / ".clips.partial", "CC0-1.0") for n, part in enumerate(source.parts)]
+
+
+def test_parts_that_a_killed_run_finished_are_not_done_again_and_the_bytes_are_the_same(tmp_path, capsys):
+    source = in_parts(mixed_clips(60), 20)
+    run_prepare(tmp_path / "whole", source)
+    killed = jobs_in(tmp_path / "killed", source)
+    (tmp_path / "killed" / ".clips.partial" / "clips").mkdir(parents=True)
+    (tmp_path / "killed" / ".clips.partial" / "key").write_text("k")
+    for job in killed[:2]:
+        decode_part(job, decode, lambda: None)
+    (killed[2].shards / "clips-00002-00.arrow").write_bytes(b"half a shard")
+    seen = killed[0].marker.stat().st_mtime_ns
+    run_prepare(tmp_path / "killed", source, key="k")
+    assert "2 of 3 parts are there" in capsys.readouterr().out
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert seen  # the folder of parts is gone, and with it the marker
+    assert not killed[0].folder.exists()
+
+
+@pytest.mark.parametrize("change", ["key", "content", "lost shard", "cut shard", "no marker"])
+def test_a_part_is_done_again_when_anything_about_it_differs(tmp_path, change, capsys):
+    clips = mixed_clips(40)
+    source = in_parts(clips, 20)
+    folder = tmp_path / ".clips.partial"
+    (folder / "clips").mkdir(parents=True)
+    (folder / "key").write_text("other" if change == "key" else "k")
+    job = jobs_in(tmp_path, source)[0]
+    decode_part(job, decode, lambda: None)
+    shard = job.shards / "clips-00000-00.arrow"
+    if change == "content":
+        source = in_parts([replace(clips[0], text="new"), *clips[1:]], 20)
+    elif change == "lost shard":
+        shard.unlink()
+    elif change == "cut shard":
+        shard.write_bytes(shard.read_bytes()[:-8])
+    elif change == "no marker":
+        job.marker.unlink()
+    run_prepare(tmp_path, source, key="k")
+    assert "parts are there" not in capsys.readouterr().out
+    run_prepare(tmp_path / "fresh", source)
+    assert contents(tmp_path / "clips") == contents(tmp_path / "fresh" / "clips")
+
+
+def test_a_changed_audio_file_is_noticed(tmp_path):
+    from asr.corpus.manifest import FileAudio
+
+    (tmp_path / "a.wav").write_bytes(encoded(speech_like(0.2, 1)))
+    part = ListedPart(((0, clip("a.wav", FileAudio(tmp_path, "a.wav"))),))
+    before = part.state()
+    assert part.state() == before
+    (tmp_path / "a.wav").write_bytes(encoded(speech_like(0.3, 2)))
+    assert part.state() != before
 
 
 def children_of(process: int) -> list[str]:
@@ -268,16 +378,19 @@ def test_an_interrupted_run_leaves_no_process_behind(tmp_path, number):
     script.write_text(
         "import sys\nfrom pathlib import Path\n"
         "from asr.corpus.clips import SourceClip\nfrom asr.corpus.prepare import prepare\n"
-        "from asr.corpus.selection import Source\nfrom tests.factories import ToneAudio\n"
+        "from asr.corpus.selection import listed\nfrom asr.corpus.workers import Crew\n"
+        "from tests.factories import ToneAudio\n"
         "if __name__ == '__main__':\n"
-        "    clips = ((n, SourceClip(str(n), '', ToneAudio(100, 10.0))) for n in range(10**9))\n"
-        "    prepare(Source(clips, None), Path(sys.argv[1]) / 'clips', Path(sys.argv[1]) / 'index', workers=2)\n"
+        "    clips = [SourceClip(str(n), '', ToneAudio(100, 10.0)) for n in range(20_000)]\n"
+        "    folder = Path(sys.argv[1])\n"
+        "    with Crew(2) as crew:\n"
+        "        prepare(listed(clips, None, 1), folder / 'clips', folder / 'index', crew)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with (tmp_path / "errors").open("w") as errors:
         command = [sys.executable, script, tmp_path]
         process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=errors)
-    while process.poll() is None and not list(tmp_path.glob(".clips.partial/*")):
+    while process.poll() is None and not list(tmp_path.glob(".clips.partial/clips/*")):
         time.sleep(0.05)
     children = children_of(process.pid)
     assert len(children) >= 2
@@ -291,7 +404,7 @@ def test_an_interrupted_run_leaves_no_process_behind(tmp_path, number):
         time.sleep(0.05)
     assert not any(alive(child) for child in children)
     if number == signal.SIGINT:
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["endless.py", "errors"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".clips.partial", "endless.py", "errors"]
         assert (tmp_path / "errors").read_text().count("Traceback") == 1
 
 
@@ -318,7 +431,7 @@ def test_the_stage_prepares_a_folder_and_says_what_became_of_it(tmp_path):
     assert done.returncode == 0
     assert done.stdout == "prepare: 2 clips: 1 decoded (0.00 h), audio.missing 1\n"
     assert "note: 1 audio files stand in no metadata file" in done.stderr
-    rows = {row.name: row for row in read_index(tmp_path / "out" / "index.parquet")}
+    rows = {row.name: row for row in rows_of(read_index(tmp_path / "out" / "index.parquet"))}
     assert np.array_equal(ClipStore(tmp_path / "out" / "clips")[rows["a.wav"].id], speech_like(1.0))
     assert rows["b.wav"].code == "audio.missing"
 

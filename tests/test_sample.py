@@ -13,6 +13,7 @@ from asr.corpus.sample import CLIPS, coloured_noise, sample_clips
 from asr.corpus.sample_text import copula, dative, locative, sentences
 from asr.corpus.speech import UNSTABLE_VOICES, speak, voices
 from asr.pcm import SAMPLE_RATE, AudioError
+from tests.factories import samples_of
 
 PLAN = sample_clips(seed=1)
 
@@ -54,7 +55,7 @@ def test_the_plan_follows_from_the_seed() -> None:
 
 
 def digest(clip: SourceClip) -> str:
-    return hashlib.sha256(clip.audio.samples().tobytes()).hexdigest()
+    return hashlib.sha256(samples_of(clip.audio).tobytes()).hexdigest()
 
 
 SPOKEN = [clip for clip in PLAN[::97] if clip.text and not clip.name.startswith("faulty")]
@@ -84,7 +85,7 @@ def test_every_voice_speaks_and_none_is_known_to_vary() -> None:
 
 def test_spoken_clips_are_short_and_audible() -> None:
     for clip in SPOKEN:
-        samples = clip.audio.samples()
+        samples = samples_of(clip.audio)
         assert 0.5 * SAMPLE_RATE < len(samples) < 8 * SAMPLE_RATE
         assert 0.1 < np.abs(samples).max() / 32767 <= 1.0
 
@@ -94,7 +95,7 @@ def test_each_faulty_clip_is_unlike_a_good_one() -> None:
     refused = set()
     for clip in faulty:
         try:
-            clip.audio.samples()
+            samples_of(clip.audio)
         except AudioError as error:
             refused.add(error.code)
     assert len(faulty) >= 12

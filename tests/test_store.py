@@ -53,7 +53,7 @@ def test_shards_stay_within_their_size_and_none_is_empty(tmp_path):
     limit = 100_000
     folder = written(tmp_path, CLIPS, shard_bytes=limit, batch_rows=2)
     shards = sorted(folder.iterdir())
-    assert [path.name for path in shards] == [f"clips-{number:05d}.arrow" for number in range(len(shards))]
+    assert [path.name for path in shards] == [f"clips-00000-{number:02d}.arrow" for number in range(len(shards))]
     assert len(shards) > 5
     assert all(path.stat().st_size <= limit for path in shards)
     assert all(pa.ipc.open_file(path).num_record_batches > 0 for path in shards)
@@ -62,7 +62,7 @@ def test_shards_stay_within_their_size_and_none_is_empty(tmp_path):
 
 def test_a_batch_is_closed_early_when_clips_are_long(tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "BATCH_BYTES", 5_000)
-    shard = written(tmp_path, CLIPS) / "clips-00000.arrow"
+    shard = written(tmp_path, CLIPS) / "clips-00000-00.arrow"
     sizes = [pa.ipc.open_file(shard).get_batch(n).nbytes for n in range(pa.ipc.open_file(shard).num_record_batches)]
     assert len(sizes) > 10
     assert max(sizes) < 5_000 + 2 * max(pcm.nbytes for pcm in CLIPS.values())
@@ -80,7 +80,7 @@ def test_no_clips_leave_no_file(tmp_path):
 
 def test_samples_are_stored_as_little_endian_pcm16(tmp_path):
     folder = written(tmp_path, {"a": np.array([1, -2], np.int16)})
-    column = pa.ipc.open_file(folder / "clips-00000.arrow").read_all().column("pcm16")
+    column = pa.ipc.open_file(folder / "clips-00000-00.arrow").read_all().column("pcm16")
     assert column[0].as_py() == bytes([1, 0, 0xFE, 0xFF])
 
 
@@ -92,7 +92,7 @@ def test_a_clip_is_a_read_only_view_of_the_mapped_file(tmp_path):
     maps = Path("/proc/self/maps")
     if not maps.exists():
         pytest.skip("this system does not list a process's mapped files")
-    line = next(line for line in maps.read_text().splitlines() if line.endswith("clips-00000.arrow"))
+    line = next(line for line in maps.read_text().splitlines() if line.endswith("clips-00000-00.arrow"))
     start, end = (int(address, 16) for address in line.split()[0].split("-"))
     assert start <= clip.ctypes.data < end
 
@@ -127,14 +127,14 @@ def test_an_unknown_id_is_named_with_the_remedy(tmp_path):
 
 @pytest.mark.parametrize("keep", [0, 100, 5_000])
 def test_a_shard_cut_short_is_refused_by_name(tmp_path, keep):
-    shard = written(tmp_path, CLIPS) / "clips-00000.arrow"
+    shard = written(tmp_path, CLIPS) / "clips-00000-00.arrow"
     shard.write_bytes(shard.read_bytes()[:keep])
-    with pytest.raises(UserError, match=r"clips-00000\.arrow: not a readable shard"):
+    with pytest.raises(UserError, match=r"clips-00000-00\.arrow: not a readable shard"):
         ClipStore(tmp_path)
 
 
 def test_a_shard_with_other_columns_is_refused(tmp_path):
-    with pa.OSFile(str(tmp_path / "clips-00000.arrow"), "wb") as sink:
+    with pa.OSFile(str(tmp_path / "clips-00000-00.arrow"), "wb") as sink:
         pa.ipc.new_file(sink, pa.schema([("id", pa.string())])).close()
     with pytest.raises(UserError, match="columns"):
         ClipStore(tmp_path)

@@ -1,50 +1,99 @@
-"""Corpora in Parquet, from the Hugging Face Hub or from a local copy of the same files.
+"""Data sets of the Hugging Face Hub, stored in its cache or streamed without being held.
 
-Audio columns are read as encoded bytes (`Audio(decode=False)`) and decoded by `asr.audio`, so neither
-torchcodec nor FFmpeg is needed, and one broken row cannot stop the iteration. Code of a data set is
-never run.
+Audio columns are read as encoded bytes (`Audio(decode=False)`). Code of a data set is never run.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from asr.audio import decode
 from asr.corpus.clips import SourceClip
-from asr.corpus.manifest import Columns, labels
-from asr.corpus.selection import Source, chosen_rows
+from asr.corpus.manifest import Columns
+from asr.corpus.rows import clip_of
+from asr.corpus.selection import Part, Source, chosen_rows, part_size
 from asr.errors import UserError
 from asr.params import DataParams
-from asr.pcm import AudioError, Pcm16
 
 if TYPE_CHECKING:
     import datasets
 
     Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
+BATCH = 64
+"""Rows read at once."""
+
 
 @dataclass(frozen=True)
-class RowAudio:
-    """An encoded file from a row, or None where the row has no bytes."""
+class StoredPart:
+    """Rows of a data set in the Hub's cache."""
 
-    data: bytes | None
+    dataset: "datasets.Dataset"
+    rows: tuple[int, ...]
+    columns: Columns
+    source: str
+    named: bool
 
-    def samples(self) -> Pcm16:
-        """The decoded clip.
+    @property
+    def counted_from_here(self) -> bool:
+        """Rows are known."""
+        return False
+
+    def clips(self) -> Iterator[tuple[int, SourceClip]]:
+        """The rows, read from the memory-mapped cache.
 
         Raises:
-            AudioError: no bytes, or whatever `asr.audio.decode` refuses.
+            UserError: the cache cannot be read, or a value does not fit.
         """
-        if self.data is None:
-            raise AudioError("audio.missing", "the row holds no audio bytes")
-        return decode(self.data)
+        with explained(f"{self.source}: reading stopped", "run again, or fetch the data again"):
+            batches = self.dataset.select(self.rows).with_format("arrow").iter(batch_size=BATCH)
+            values = (row for table in batches for row in table.to_pylist())
+            for row, value in zip(self.rows, values, strict=True):
+                yield row, clip_of(value, self.columns, self.source, f"{self.source} row {row}", self.named)
+
+    def state(self) -> str:
+        """The data set's own fingerprint, and the rows."""
+        return f"{self.dataset._fingerprint} {self.rows} {self.columns} {self.named}"
+
+
+@dataclass(frozen=True)
+class StreamedPart:
+    """A shard of a data set that is read over the network and not kept."""
+
+    dataset: "datasets.IterableDataset"
+    shard: int
+    shards: int
+    limit: int | None
+    """Clips after which reading ends."""
+    columns: Columns
+    source: str
+    revision: str
+
+    @property
+    def counted_from_here(self) -> bool:
+        """How many rows the earlier shards hold is known when they have been read."""
+        return True
+
+    def clips(self) -> Iterator[tuple[int, SourceClip]]:
+        """The rows of the shard, counted from 0.
+
+        Raises:
+            UserError: the connection or the data fail, or a value does not fit.
+        """
+        whole = self.shards == 1
+        with explained(f"{self.source}: reading stopped", "run again: prepare goes on where it was"):
+            rows = self.dataset if whole else self.dataset.shard(self.shards, self.shard, contiguous=True)
+            for row, value in enumerate(islice(rows, self.limit)):
+                where = f"{self.source} shard {self.shard} row {row}"
+                yield row, clip_of(value, self.columns, self.source, where, named=True)
+
+    def state(self) -> str:
+        """Revision, shard and limit: what a pinned data set is made of."""
+        return f"{self.source} {self.revision} {self.shard} of {self.shards} {self.limit} {self.columns}"
 
 
 def open_hub(data: DataParams, columns: Columns) -> Source:
@@ -60,67 +109,49 @@ def open_hub(data: DataParams, columns: Columns) -> Source:
         f"--revision {data.revision} --local-dir data/raw` where there is a network, then set data.path to data/raw "
         "and data.name to null"
     )
-    with _explained(f"data.name = {data.name}", remedy):
+    with explained(f"data.name = {data.name}", remedy):
         rows = load_dataset(data.name, data.config, split=data.split, revision=data.revision, streaming=data.streaming)
-    return _source(rows, columns, data, str(data.name), total=None)
+    return source_of(rows, columns, data, str(data.name))
 
 
-def open_parquet(data: DataParams, columns: Columns, path: Path) -> Source:
-    """Local Parquet: one file, or all those under a folder in the order of their names.
+def source_of(rows: "Rows", columns: Columns, data: DataParams, name: str) -> Source:
+    """The clips of a data set that `datasets` has opened.
 
     Raises:
-        UserError: no such files, a damaged one, or columns or values that do not fit.
+        UserError: its columns do not fit.
     """
-    from datasets import load_dataset
-
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-    if not files:
-        raise UserError(f"data.path = '{path}': no *.parquet file in this folder; put the data set's files there")
-    total = sum(_row_count(file) for file in files)
-    with _explained(f"data.path = '{path}'", "fetch the files again"):
-        rows = load_dataset("parquet", data_files=[str(f) for f in files], split="train", streaming=data.streaming)
-    return _source(rows, columns, data, "parquet", total)
-
-
-def _row_count(file: Path) -> int:
-    with _explained(f"{file}: not readable as Parquet", "fetch the file again"):
-        return int(pq.read_metadata(file).num_rows)
-
-
-def _source(rows: "Rows", columns: Columns, data: DataParams, name: str, total: int | None) -> Source:
     from datasets import Audio
 
-    columns.check(rows.column_names or next(iter(rows)).keys(), name)
-    with _explained(f"{name}: column '{columns.audio}' is no audio", "set data.audio_column"):
+    with explained(name, "check data.split and data.config"):
+        present = rows.column_names or list(next(iter(rows)))
+    columns.check(present, name)
+    with explained(f"{name}: column '{columns.audio}' is no audio", "set data.audio_column"):
         rows = rows.select_columns(sorted(set(columns.names()))).cast_column(columns.audio, Audio(decode=False))
-    if data.streaming:
-        return _streamed(rows, columns, data, name, total)
-    return _enumerated(rows, columns, data, name)
+    return _streamed(rows, columns, data, name) if data.streaming else _stored(rows, columns, data, name)
 
 
-def _streamed(rows: "Rows", columns: Columns, data: DataParams, name: str, total: int | None) -> Source:
-    clips = (
-        (row, _clip(values, columns, name, f"{name} row {row}")) for row, values in _guarded(enumerate(rows), name)
-    )
-    if data.max_clips is None:
-        return Source(clips, total)
-    note = (
-        f"data.streaming reads the first {data.max_clips} clips, often those of few speakers; false draws them from all"
-    )
-    return Source(islice(clips, data.max_clips), None if total is None else min(total, data.max_clips), (note,))
+def _streamed(rows: "datasets.IterableDataset", columns: Columns, data: DataParams, name: str) -> Source:
+    limit, revision = data.max_clips, f"{data.revision} {data.config} {data.split}"
+    shards = rows.num_shards if limit is None else 1
+    parts = [StreamedPart(rows, shard, shards, limit, columns, name, revision) for shard in range(shards)]
+    if limit is None:
+        return Source(parts, None)
+    note = f"data.streaming reads the first {limit} clips, often those of few speakers; false draws them from all"
+    return Source(parts, None, (note,))
 
 
-def _enumerated(rows: "datasets.Dataset", columns: Columns, data: DataParams, name: str) -> Source:
+def _stored(rows: "datasets.Dataset", columns: Columns, data: DataParams, name: str) -> Source:
     names = _names(rows, columns.audio)
     given = [audio_name for audio_name in names if audio_name]
-    unique = len(set(given)) == len(given)
-    notes = () if unique else (f"{name}: audio names repeat, so ids are hashes of the samples",)
-    taken = chosen_rows(names if unique else [""] * len(names), data.max_clips, data.seed)
-    clips = (
-        (row, _clip(values, columns, name, f"{name} row {row}", named=unique))
-        for row, values in _guarded(zip(taken, rows.select(taken), strict=True), name)
-    )
-    return Source(clips, len(taken), notes)
+    named = len(set(given)) == len(given)
+    taken = chosen_rows(names if named else [""] * len(names), data.max_clips, data.seed)
+    size = part_size(len(taken))
+    parts: list[Part] = [
+        StoredPart(rows, tuple(taken[start : start + size]), columns, name, named)
+        for start in range(0, len(taken), size)
+    ]
+    notes = () if named else (f"{name}: audio names repeat, so ids are hashes of the samples",)
+    return Source(parts, len(taken), notes)
 
 
 def _names(rows: "datasets.Dataset", column: str) -> list[str]:
@@ -128,37 +159,21 @@ def _names(rows: "datasets.Dataset", column: str) -> list[str]:
     names: list[str] = []
     for table in rows.select_columns([column]).with_format("arrow").iter(batch_size=1024):
         audio = table.column(column)
-        paths, data = pc.struct_field(audio, "path").to_pylist(), pc.struct_field(audio, "bytes").is_valid().to_pylist()
-        names += [_name(path, has_bytes) for path, has_bytes in zip(paths, data, strict=True)]
+        paths, held = pc.struct_field(audio, "path").to_pylist(), pc.struct_field(audio, "bytes").is_valid().to_pylist()
+        names += [path if path and has_bytes else "" for path, has_bytes in zip(paths, held, strict=True)]
     return names
 
 
-def _name(path: str | None, has_bytes: bool) -> str:
-    """A name that the data set itself gives; without bytes the path is one of this machine's cache."""
-    return path if path and has_bytes else ""
-
-
-def _clip(row: Mapping[str, Any], columns: Columns, source: str, where: str, named: bool = True) -> SourceClip:
-    audio = row[columns.audio] or {"bytes": None, "path": None}
-    found = labels(row, columns, where)
-    name = _name(audio["path"], audio["bytes"] is not None) if named else ""
-    return SourceClip(name, found.text, RowAudio(audio["bytes"]), found.group, source, found.split)
-
-
-def _guarded(rows: Iterator[Any], name: str) -> Iterator[Any]:
-    """`rows`, with the errors of reading them (a lost connection, a damaged file) as UserError."""
-    with _explained(f"{name}: reading stopped", "run again, or fetch the data again"):
-        yield from rows
-
-
 @contextmanager
-def _explained(what: str, remedy: str) -> Iterator[None]:
+def explained(what: str, remedy: str) -> Iterator[None]:
     """What `datasets` and Arrow raise for missing, unreachable or malformed data, as a UserError of one line."""
     from datasets import exceptions
 
     try:
         yield
+    except UserError:
+        raise
     except (exceptions.DatasetsError, pa.ArrowException, OSError, ValueError, RuntimeError, TypeError) as error:
-        causes = [error] + ([error.__cause__] if error.__cause__ else [])
+        causes: list[Any] = [error] + ([error.__cause__] if error.__cause__ else [])
         reason = " ".join(": ".join(f"{type(cause).__name__} {cause}" for cause in causes).split())
         raise UserError(f"{what}: {reason[:400]}; {remedy}") from error

@@ -1,12 +1,15 @@
 """The index: one row a clip of the source, also for clips that could not be decoded."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from asr.errors import UserError
 
@@ -32,6 +35,20 @@ class IndexRow:
     """Where the clip comes from: the kind of source, or a data set's name."""
     split: str
     """The source's own split, one of `train`, `validation`, `test`; empty where it has none."""
+    licence: str
+    """Terms of the data, as `data.licence` states them; empty where nothing is stated."""
+    declared: float | None
+    """Length in seconds that the source states; None where it states nothing."""
+    encoding: str
+    """Container and codec of the file, such as `WAV PCM_16`; empty where nothing was decoded."""
+    rate: int
+    """Hz in the file, before resampling; 0 where nothing was decoded."""
+    channels: int
+    """Channels in the file; 0 where nothing was decoded."""
+    channel_correlation: float
+    """The smallest correlation between the first channel and another; 1 for mono."""
+    channel_gap_db: float
+    """Level of the loudest channel over that of the quietest (dB); 0 for mono."""
     duration: float
     """Decoded length in seconds."""
     sha256: str
@@ -43,33 +60,91 @@ class IndexRow:
     clipped: float
     """Share of samples at full scale."""
     dc_offset: float
-    """Mean sample, full scale = 1."""
+    """Mean sample, full scale = 1, before the high-pass that removes a large one."""
+    snr_db: float
+    """Estimated level of the louder over the quieter moments (dB); `asr/corpus/measure.py` says how."""
+    lead_silence: float
+    """Seconds before the first sound."""
+    tail_silence: float
+    """Seconds after the last sound."""
+    silence: float
+    """Share of the clip that is silent, the ends included."""
+    bandwidth: float
+    """Hz below which nearly all energy lies."""
+    tone_share: float
+    """Share of the energy in the strongest narrow band: near 1 for a beep."""
+    edge_db: float
+    """Level at the louder end of the clip relative to its loud moments (dB): near 0 where speech is cut."""
+    zero_run: float
+    """Longest run of exact zeros between the first and the last sound (s): a dropout."""
+    fingerprint: str
+    """128 bits in hexadecimal, alike for the same recording in another rendering; empty where too little is heard."""
+    notes: str
+    """Codes of what prepare repaired or noticed, separated by spaces."""
     code: str
     """Empty, or why the clip could not be decoded (`docs/bad-data.md`)."""
     message: str
     """Empty, or the reason in words with the measured value."""
 
 
-SCHEMA = pa.schema(
-    [
-        (field.name, {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}[field.type.__name__])  # type: ignore[union-attr]  # plain classes
-        for field in dataclasses.fields(IndexRow)
-    ]
-)
+_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), float | None: pa.float64()}
+SCHEMA = pa.schema([(field.name, _TYPES[field.type]) for field in dataclasses.fields(IndexRow)])  # type: ignore[index]  # types, not strings
+TEXTS = tuple(field.name for field in SCHEMA if field.type == pa.string())
 
 
-def write_index(path: Path, rows: Iterable[IndexRow]) -> None:
+@dataclass(frozen=True)
+class Index:
+    """The index by column: 351,000 rows as objects would take seconds and gigabytes.
+
+    All columns run in the order of the ids.
+    """
+
+    texts: Mapping[str, Sequence[str]]
+    """The columns of words, by the names in `IndexRow`."""
+    numbers: Mapping[str, NDArray[Any]]
+    """The columns of numbers, each of shape = (rows,); `declared` is NaN where nothing is stated."""
+
+    def __len__(self) -> int:
+        return len(self.texts["id"])
+
+    def row(self, place: int) -> IndexRow:
+        """One row as an object."""
+        values: dict[str, Any] = {name: column[place] for name, column in self.texts.items()}
+        values |= {name: column[place].item() for name, column in self.numbers.items()}
+        if math.isnan(values["declared"]):
+            values["declared"] = None
+        return IndexRow(**values)
+
+
+def as_index(table: pa.Table) -> Index:
+    """Columns of a table with the schema of the index, sorted by id."""
+    table = table.sort_by("id")
+    texts = {name: table.column(name).to_pylist() for name in TEXTS}
+    numbers = {name: table.column(name).to_numpy() for name in SCHEMA.names if name not in TEXTS}
+    return Index(texts, numbers)
+
+
+def index_of(rows: Iterable[IndexRow]) -> Index:
+    """The same columns from rows in any order."""
+    return as_index(as_table(rows))
+
+
+def as_table(rows: Iterable[IndexRow]) -> pa.Table:
+    """Rows as Arrow columns, in the order given."""
+    found = list(rows)
+    return pa.table({name: [getattr(row, name) for row in found] for name in SCHEMA.names}, schema=SCHEMA)
+
+
+def write_index(path: Path, table: pa.Table) -> None:
     """Writes Parquet sorted by id; the bytes depend on the rows and the pinned pyarrow only."""
-    ordered = sorted(rows, key=lambda row: row.id)
-    columns = {name: [getattr(row, name) for row in ordered] for name in SCHEMA.names}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    pq.write_table(pa.table(columns, schema=SCHEMA), temporary, compression="zstd")
+    pq.write_table(table.sort_by("id").combine_chunks(), temporary, compression="zstd")
     temporary.replace(path)
 
 
-def read_index(path: Path) -> Iterator[IndexRow]:
-    """All rows, in the order of their ids.
+def read_index(path: Path) -> Index:
+    """All rows, by column.
 
     Raises:
         UserError: the file is missing or has other columns.
@@ -79,6 +154,4 @@ def read_index(path: Path) -> Iterator[IndexRow]:
     table = pq.read_table(path)
     if table.schema.names != SCHEMA.names:
         raise UserError(f"{path}: columns {table.schema.names} are not those of this version; run prepare again")
-    for batch in table.to_batches(max_chunksize=8192):
-        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield IndexRow(*values)
+    return as_index(table)

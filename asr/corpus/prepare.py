@@ -1,48 +1,26 @@
-"""Decodes, measures and stores every clip of a source, in source order and on all cores.
+"""Decodes, measures and stores every clip of a source, on all cores, a part at a time.
 
 Nothing is judged: a clip that cannot be decoded becomes a row of the index with a reason, and what the
-others hold is measured. The bytes written depend on the source alone, not on the number of processes.
+others hold is measured. The bytes written depend on the source alone, not on the number of processes. A
+run that is killed goes on where it was: the parts it finished are kept beside the store until all are there.
 """
 
-import hashlib
-import multiprocessing
 import os
-import signal
-import threading
-import time
-from collections import Counter, deque
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from dataclasses import dataclass, replace
-from itertools import islice, starmap
+import shutil
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
-from asr.corpus.clips import SourceClip
-from asr.corpus.index import IndexRow, write_index
-from asr.corpus.measure import Measurements, measure
+from asr.corpus.index import write_index
+from asr.corpus.part import Job, row_id
 from asr.corpus.selection import Source
-from asr.corpus.store import ShardWriter
+from asr.corpus.workers import Crew
 from asr.errors import UserError
-from asr.files import replaced_folder
-from asr.pcm import AudioError, Pcm16
-
-ID_DIGITS = 16
-"""Hexadecimal digits of a clip id (64 bits)."""
-CHUNK = 8
-"""Clips handed to a worker process at once."""
-PROBE = 64
-"""Clips decoded in this process before it is decided whether others shall help."""
-SHIPPING = 0.0005
-"""About the seconds that it takes to send one clip to another process and back. WAV at 16 kHz decodes in less."""
-MAX_WORKERS = 16
-"""Beyond this the one process that reads and writes is the limit."""
-
-Row = tuple[int, SourceClip]
-Decoded = tuple[IndexRow, Pcm16 | None]
+from asr.files import write_text
 
 
 @dataclass(frozen=True)
@@ -61,150 +39,108 @@ class Summary:
         return f"{self.clips} clips: {self.decoded} decoded ({self.seconds / 3600:.2f} h), {refused}"
 
 
-def usable_cores() -> int:
-    """Cores this process may use, at most `MAX_WORKERS`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MAX_WORKERS)
+def prepare(source: Source, clips: Path, index: Path, crew: Crew, licence: str = "", key: str = "") -> Summary:
+    """Writes the audio store `clips` and the index; earlier ones stay as they are if this fails.
 
-
-def prepare(source: Source, clips: Path, index: Path, workers: int) -> Summary:
-    """Writes the audio store `clips` and the index; an earlier store stays as it is if this fails.
+    Args:
+        source: what to read.
+        clips: folder of the store.
+        index: Parquet file of the index.
+        crew: the processes that decode.
+        licence: terms of the data, written into every row.
+        key: what a finished part depends on beside its own content, such as the code. Parts left by a run
+            with another key are done again.
 
     Raises:
-        UserError: no clip can be decoded, two clips have one name, or a worker process dies.
+        UserError: no clip can be decoded, two clips have one name, the disk is full, or a process dies twice.
     """
-    rows: list[IndexRow] = []
-    results = decoded(_with_unique_names(source.clips), workers)
-    with replaced_folder(clips) as folder, closing(results), ShardWriter(folder) as shards:
-        for row, pcm in _identified(tqdm(results, "prepare", source.total, unit="clip", disable=None)):
-            rows.append(row)
-            if pcm is not None:
-                shards.add(row.id, pcm)
-        summary = _summary(rows)
-    write_index(index, rows)
+    folder = clips.with_name(f".{clips.name}.partial")
+    _claim(folder, key)
+    jobs = [Job(number, part, folder, licence) for number, part in enumerate(source.parts)]
+    left = [job for job in jobs if not job.is_done()]
+    if len(left) < len(jobs):
+        print(f"prepare: {len(jobs) - len(left)} of {len(jobs)} parts are there from an earlier run")
+    with tqdm(desc="prepare", total=source.total, unit="clip", disable=None) as bar:
+        bar.update(sum(pa.ipc.open_file(job.rows).read_all().num_rows for job in jobs if job not in left))
+        crew.run(left, bar.update)
+    table = _merged(jobs)
+    summary = _summary(table)
+    write_index(index, table)
+    _finish(folder, jobs, clips)
     return summary
 
 
-def decoded(clips: Iterable[Row], workers: int) -> Generator[Decoded, None, None]:
-    """Each clip decoded and measured, in the given order, by other processes where that is faster.
-
-    Raises:
-        UserError: a worker process died.
-    """
-    rest, seconds = iter(clips), 0.0
-    for row, clip in islice(rest, PROBE):
-        start = time.perf_counter()
-        result = decode_clip(row, clip)
-        seconds += time.perf_counter() - start
-        yield result
-    if workers > 1 and seconds > PROBE * SHIPPING:
-        yield from _by_pool(rest, workers)
-    else:
-        yield from starmap(decode_clip, rest)
+def _claim(folder: Path, key: str) -> None:
+    """Makes `folder` one that holds parts made with `key` and nothing else."""
+    note = folder / "key"
+    if not note.is_file() or note.read_text(encoding="utf-8") != key:
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "clips").mkdir(parents=True)
+        write_text(note, key)
 
 
-def decode_clip(row: int, clip: SourceClip) -> Decoded:
-    """The index row of one clip and its samples, or None where it cannot be decoded."""
-    try:
-        pcm = clip.audio.samples()
-        if not pcm.size:
-            raise AudioError("audio.no_samples", "the clip has no samples")
-    except AudioError as error:
-        return _index_row(row, clip, _NOTHING, error.code, error.message), None
-    return _index_row(row, clip, measure(pcm)), pcm
+def _finish(folder: Path, jobs: list[Job], clips: Path) -> None:
+    """Puts the finished store in its place; shards of parts that are no more are left behind."""
+    wanted = {name for job in jobs for name in job.written()}
+    for path in (folder / "clips").iterdir():
+        if path.name not in wanted:
+            path.unlink()
+    shutil.rmtree(clips, ignore_errors=True)
+    clips.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(folder / "clips", clips)
+    shutil.rmtree(folder)
 
 
-_NOTHING = Measurements(duration=0, sha256="", peak=0, rms_dbfs=0, clipped=0, dc_offset=0)
+def _merged(jobs: list[Job]) -> pa.Table:
+    """The index rows of all parts in source order, with rows counted through and ids made unique."""
+    tables, first = [], 0
+    for job in jobs:
+        table = pa.ipc.open_file(job.rows).read_all()
+        if job.part.counted_from_here:
+            table = table.set_column(1, "row", pc.add(table.column("row"), first))
+            first += table.num_rows
+        tables.append(table)
+    if not tables:
+        raise UserError("0 of 0 clips could be decoded (the source is empty); check data.source and data.path")
+    merged = pa.concat_tables(tables).combine_chunks()
+    _check_names(merged)
+    return merged.set_column(0, "id", pa.array(_ids(merged), pa.string()))
 
 
-def _index_row(row: int, clip: SourceClip, found: Measurements, code: str = "", message: str = "") -> IndexRow:
-    return IndexRow(
-        id=_digest(clip.name) if clip.name else found.sha256[:ID_DIGITS] or _digest(f"row {row}"),
-        row=row,
-        name=clip.name,
-        text=clip.text,
-        group=clip.group,
-        source=clip.source,
-        split=clip.split,
-        duration=found.duration,
-        sha256=found.sha256,
-        peak=found.peak,
-        rms_dbfs=found.rms_dbfs,
-        clipped=found.clipped,
-        dc_offset=found.dc_offset,
-        code=code,
-        message=message,
-    )
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
-
-
-def _with_unique_names(clips: Iterable[Row]) -> Iterator[Row]:
+def _check_names(table: pa.Table) -> None:
+    names = table.column("name").to_pylist()
     rows: dict[str, int] = {}
-    for row, clip in clips:
-        earlier = rows.setdefault(clip.name, row)
-        if clip.name and earlier != row:
+    for row, name in enumerate(names):
+        earlier = rows.setdefault(name, row)
+        if name and earlier != row:
+            numbers = table.column("row")
             raise UserError(
-                f"manifest.duplicate_id: rows {earlier} and {row} of the source (from 0) are both named "
-                f"'{clip.name}', which makes their id; remove one (a data set of the Hub whose names repeat "
+                f"manifest.duplicate_id: rows {numbers[earlier]} and {numbers[row]} of the source (from 0) are both "
+                f"named '{name}', which makes their id; remove one (a data set of the Hub whose names repeat "
                 "is read with data.streaming: false)"
             )
-        yield row, clip
 
 
-def _identified(results: Iterable[Decoded]) -> Iterator[Decoded]:
+def _ids(table: pa.Table) -> list[str]:
     """Ids made unique: clips without names and with equal samples get `-1`, `-2`, ... in source order."""
     copies: Counter[str] = Counter()
-    for row, pcm in results:
-        number = copies[row.id]
-        copies[row.id] += 1
-        yield (replace(row, id=f"{row.id}-{number}") if number else row), pcm
+    ids = []
+    for clip_id, row in zip(table.column("id").to_pylist(), table.column("row").to_pylist(), strict=True):
+        number = copies[clip_id]
+        copies[clip_id] += 1
+        ids.append(row_id(row) if not clip_id else f"{clip_id}-{number}" if number else clip_id)
+    return ids
 
 
-def _summary(rows: list[IndexRow]) -> Summary:
-    refused = [row for row in rows if row.code]
-    reasons = sorted(Counter(row.code for row in refused).items(), key=lambda pair: (-pair[1], pair[0]))
-    if len(refused) == len(rows):
+def _summary(table: pa.Table) -> Summary:
+    codes = Counter(table.column("code").to_pylist())
+    decoded = codes.pop("", 0)
+    reasons = tuple(sorted(codes.items(), key=lambda pair: (-pair[1], pair[0])))
+    if not decoded:
+        refused = table.slice(0, 1).to_pylist()
         named = ", ".join(f"{code} {count}" for code, count in reasons[:3]) or "the source is empty"
-        first = f", first '{refused[0].name}': {refused[0].message}" if refused else ""
-        raise UserError(f"0 of {len(rows)} clips could be decoded ({named}{first}); check data.source and data.path")
-    return Summary(len(rows), len(rows) - len(refused), sum(row.duration for row in rows), tuple(reasons))
-
-
-def _by_pool(clips: Iterator[Row], workers: int) -> Iterator[Decoded]:
-    """Decodes in worker processes with a bounded number of chunks under way."""
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
-    waiting: deque[Future[list[Decoded]]] = deque()
-    try:
-        while chunk := list(islice(clips, CHUNK)):
-            waiting.append(pool.submit(_decode_chunk, chunk))
-            if len(waiting) > 2 * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    except BrokenProcessPool as error:
+        first = f", first '{refused[0]['name']}': {refused[0]['message']}" if refused else ""
         raise UserError(
-            "a process that decodes audio was killed: most often memory ran out, else a file crashes the decoder; "
-            "close other programs or lower data.max_clips, and run prepare again"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _decode_chunk(chunk: list[Row]) -> list[Decoded]:
-    return list(starmap(decode_clip, chunk))
-
-
-def _start_worker() -> None:
-    """Leaves Ctrl-C to the parent, which ends its workers, and makes a worker end when the parent is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+            f"0 of {table.num_rows} clips could be decoded ({named}{first}); check data.source and data.path"
+        )
+    return Summary(table.num_rows, decoded, float(pc.sum(table.column("duration")).as_py()), reasons)

@@ -15,7 +15,7 @@ from asr.corpus.clips import SPLITS, SourceClip
 from asr.corpus.sample_faults import faulty_clips, mistyped
 from asr.corpus.sample_text import sentences
 from asr.corpus.speech import ESPEAK_RATE, speak, voices
-from asr.pcm import SAMPLE_RATE, Pcm16
+from asr.pcm import SAMPLE_RATE, Decode, Pcm16, Sound
 
 CLIPS = {"train": 3600, "validation": 240, "test": 320}
 """Spoken clips of each split."""
@@ -64,11 +64,11 @@ class SpokenAudio:
     pitch: int
     room: Room
 
-    def samples(self) -> Pcm16:
+    def sound(self, _: Decode, /) -> Sound:
         """Synthesised anew at each call; the same samples every time."""
         spoken = speak(self.text, self.voice, self.words_per_minute, self.pitch)
         wave = soxr.resample(spoken / 32768.0, ESPEAK_RATE, SAMPLE_RATE, quality="HQ")
-        return self.room.filled(wave * (self.room.peak / max(float(np.abs(wave).max()), 1e-9)))
+        return synthesised(self.room.filled(wave * (self.room.peak / max(float(np.abs(wave).max()), 1e-9))))
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,14 @@ class QuietAudio:
     """Seconds."""
     room: Room
 
-    def samples(self) -> Pcm16:
+    def sound(self, _: Decode, /) -> Sound:
         """Noise, or digital silence."""
-        return self.room.filled(np.zeros(round(self.duration * SAMPLE_RATE)))
+        return synthesised(self.room.filled(np.zeros(round(self.duration * SAMPLE_RATE))))
+
+
+def synthesised(pcm: Pcm16) -> Sound:
+    """A sound that never was a file."""
+    return Sound(pcm, "synthesis", SAMPLE_RATE, 1)
 
 
 def coloured_noise(count: int, exponent: float, rng: np.random.Generator) -> Floats:

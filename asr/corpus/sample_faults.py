@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
-from asr.audio import decode
 from asr.corpus.clips import AudioRef, SourceClip
-from asr.pcm import SAMPLE_RATE, Pcm16
+from asr.pcm import SAMPLE_RATE, Decode, Sound
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class FileBytes:
 
     content: bytes
 
-    def samples(self) -> Pcm16:
-        """Decoded samples, or `AudioError`."""
-        return decode(self.content)
+    def sound(self, decode: Decode, /) -> Sound:
+        """Decoded like any file, or `AudioError`."""
+        return decode(self.content, "")
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,22 @@ class Repeated:
     audio: AudioRef
     seconds: float
 
-    def samples(self) -> Pcm16:
-        """Samples of the wanted length."""
-        return np.resize(self.audio.samples(), round(self.seconds * SAMPLE_RATE))
+    def sound(self, decode: Decode, /) -> Sound:
+        """The sound in the wanted length."""
+        whole = self.audio.sound(decode)
+        return replace(whole, pcm=np.resize(whole.pcm, round(self.seconds * SAMPLE_RATE)))
+
+
+@dataclass(frozen=True)
+class Quieter:
+    """Another clip's audio at half its level: other samples, the same recording."""
+
+    audio: AudioRef
+
+    def sound(self, decode: Decode, /) -> Sound:
+        """The sound, 6 dB down."""
+        whole = self.audio.sound(decode)
+        return replace(whole, pcm=whole.pcm // 2)
 
 
 def faulty_clips(good: Sequence[SourceClip]) -> list[SourceClip]:
@@ -51,6 +64,8 @@ def faulty_clips(good: Sequence[SourceClip]) -> list[SourceClip]:
         "cut-in-half": wav[: len(wav) // 2],
         "not-a-number": _wav(np.full(SAMPLE_RATE, np.nan), "FLOAT"),
         "beyond-full-scale": _wav(np.full(SAMPLE_RATE, 3.0), "FLOAT"),
+        "stereo-in-antiphase": _wav(np.outer(np.sin(np.arange(SAMPLE_RATE) / 9) / 2, (1, -1))),
+        "clipped": _wav(np.clip(3 * np.sin(np.arange(SAMPLE_RATE) / 9), -1, 1)),
         "silence-with-text": _wav(np.zeros(SAMPLE_RATE)),
     }
     bad = [replace(clip, audio=FileBytes(content), name=name) for name, content in files.items()]
@@ -60,6 +75,15 @@ def faulty_clips(good: Sequence[SourceClip]) -> list[SourceClip]:
         replace(clip, audio=Repeated(clip.audio, 0.5), name="too-much-text", text=clip.text * 3),
         replace(clip, audio=Repeated(clip.audio, 3.01), name="punctuation-only", text="..."),
         replace(clip, audio=Repeated(clip.audio, 3.02), name="special-token", text="<|az|> " + clip.text),
+        replace(clip, audio=Repeated(clip.audio, 3.03), name="cyrillic", text="Бу күн һава јахшыдыр."),
+        replace(
+            clip,
+            audio=Repeated(clip.audio, 3.04),
+            name="mojibake",
+            text="Bu gün hava yaxşıdır.".encode().decode("cp1252"),
+        ),
+        replace(clip, audio=Repeated(clip.audio, 3.05), name="loop", text="bəli " * 9),
+        replace(clip, audio=Quieter(good[4].audio), name="same-but-quieter", text=good[4].text, group=good[4].group),
         replace(good[1], name="same-again"),
         replace(good[2], name="same-audio-other-text", text=good[3].text),
     ]
@@ -72,7 +96,7 @@ def mistyped(text: str, kind: int) -> str:
     return ways[kind % len(ways)]
 
 
-def _wav(samples: "np.ndarray[tuple[int], np.dtype[np.float64]]", subtype: str = "PCM_16") -> bytes:
+def _wav(samples: NDArray[np.float64], subtype: str = "PCM_16") -> bytes:
     file = io.BytesIO()
     soundfile.write(file, samples.astype(np.float32), SAMPLE_RATE, subtype=subtype, format="WAV")
     return file.getvalue()

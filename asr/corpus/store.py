@@ -1,8 +1,9 @@
 """The audio store: a few large, memory-mapped Arrow files instead of one file a clip.
 
-`clips-00000.arrow`, `clips-00001.arrow`, ... in the Arrow IPC file format with the columns `id` and
-`pcm16` (little-endian, mono, 16 kHz). DVC tracks about a hundred files for 334 hours, any process reads
-any clip without copying it, and `datasets.load_dataset("arrow", data_files=...)` reads the same files.
+`clips-00000-00.arrow`, `clips-00001-00.arrow`, ... (part of the source, and shard of the part, should one
+not hold it) in the Arrow IPC file format with the columns `id` and `pcm16` (little-endian, mono, 16 kHz).
+DVC tracks about 140 files for 334 hours, any process reads any clip without copying it, and
+`datasets.load_dataset("arrow", data_files=...)` reads the same files.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from asr.corpus.measure import pcm_bytes
 from asr.errors import UserError
 from asr.pcm import Pcm16
 
@@ -27,18 +27,22 @@ _OVERHEAD = 64_000
 
 
 class ShardWriter:
-    """Writes clips into numbered shards of bounded size, holding one record batch in memory.
+    """Writes the clips of one part into shards of bounded size, holding one record batch in memory.
 
     A context manager; `add` the clips in the order in which the shards shall hold them.
     """
 
-    def __init__(self, folder: Path, shard_bytes: int = SHARD_BYTES, batch_rows: int = BATCH_ROWS) -> None:
+    def __init__(
+        self, folder: Path, part: int = 0, shard_bytes: int = SHARD_BYTES, batch_rows: int = BATCH_ROWS
+    ) -> None:
         self._folder = folder
+        self._part = part
         self._shard_bytes = shard_bytes
         self._batch_rows = batch_rows
         self._ids: list[str] = []
-        self._clips: list[bytes] = []
+        self._clips: list[memoryview] = []
         self._waiting_bytes = 0
+        self._memory = np.empty(0, np.uint8)
         self._shards = 0
         self._sink: pa.NativeFile | None = None
         self._writer: pa.RecordBatchFileWriter | None = None
@@ -53,7 +57,7 @@ class ShardWriter:
 
     def add(self, clip_id: str, pcm: Pcm16) -> None:
         """Appends one clip, shape = (samples,)."""
-        data = pcm_bytes(pcm)
+        data = np.ascontiguousarray(pcm, "<i2").data.cast("B")
         self._ids.append(clip_id)
         self._clips.append(data)
         self._waiting_bytes += len(data)
@@ -63,15 +67,25 @@ class ShardWriter:
     def _flush(self) -> None:
         if not self._ids:
             return
-        batch = pa.record_batch([pa.array(self._ids, pa.string()), pa.array(self._clips, pa.binary())], schema=SCHEMA)
+        batch = pa.record_batch([pa.array(self._ids, pa.string()), self._packed()], schema=SCHEMA)
         if self._sink is not None and self._sink.tell() + batch.nbytes + _OVERHEAD > self._shard_bytes:
             self._close_shard()
         self._open_writer().write_batch(batch)
         self._ids, self._clips, self._waiting_bytes = [], [], 0
 
+    def _packed(self) -> pa.BinaryArray:
+        """The waiting clips as one column, in memory that batches share: fresh pages would cost more than the copy."""
+        if len(self._memory) < self._waiting_bytes:
+            self._memory = np.empty(max(self._waiting_bytes, 2 * len(self._memory)), np.uint8)
+        ends = np.cumsum([0, *(len(clip) for clip in self._clips)], dtype=np.int32)
+        for start, clip in zip(ends.tolist(), self._clips, strict=False):
+            self._memory[start : start + len(clip)] = clip
+        data = pa.py_buffer(self._memory[: self._waiting_bytes])
+        return pa.Array.from_buffers(pa.binary(), len(self._clips), [None, pa.py_buffer(ends), data])
+
     def _open_writer(self) -> pa.RecordBatchFileWriter:
         if self._writer is None:
-            self._sink = pa.OSFile(str(self._folder / f"clips-{self._shards:05d}.arrow"), "wb")
+            self._sink = pa.OSFile(str(self._folder / f"clips-{self._part:05d}-{self._shards:02d}.arrow"), "wb")
             self._writer = pa.ipc.new_file(self._sink, SCHEMA)
             self._shards += 1
         return self._writer
@@ -105,7 +119,7 @@ class ClipStore:
         return len(self._places)
 
     def __contains__(self, clip_id: object) -> bool:
-        return clip_id in self._places
+        return isinstance(clip_id, str) and (clip_id in self._places or clip_id.partition("-")[0] in self._places)
 
     def __iter__(self) -> Iterator[str]:
         """The ids in stored order."""
@@ -117,7 +131,8 @@ class ClipStore:
         Raises:
             UserError: the store has no such id.
         """
-        place = self._places.get(clip_id)
+        # Nameless clips with the same samples are numbered: `-1` and so on stand for what the first id holds.
+        place = self._places.get(clip_id) or self._places.get(clip_id.partition("-")[0])
         if place is None:
             raise UserError(f"{self._folder}: no clip '{clip_id}'; index and store differ, run prepare again")
         batch, row = place
