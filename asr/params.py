@@ -32,6 +32,9 @@ class DataParams:
     text_column: str
     group_column: str | None
     split_column: str | None
+    duration_column: str | None
+    licence: str | None
+    encoding: str
     language: Language
     seed: Annotated[int, Range(low=0)]
 
@@ -42,14 +45,34 @@ class ValidateParams:
 
     min_duration: Annotated[Seconds, Range(low=0)]
     max_duration: Annotated[Seconds, Range(low=0)]
+    max_duration_gap: Annotated[Seconds, Range(low=0)]
+    silence_dbfs: Annotated[float, Range(high=0)]
+    max_clipped: Annotated[float, Range(low=0, high=1)]
+    min_channel_correlation: Annotated[float, Range(low=-1, high=1)]
     min_characters_per_second: Annotated[float, Range(low=0)]
     max_characters_per_second: Annotated[float, Range(low=0)]
-    max_label_characters: Annotated[int, Range(low=1)]
-    silence_dbfs: Annotated[float, Range(high=0)]
+    max_label_tokens: Annotated[int, Range(low=6)]
+    tokenizer: str | None
+    warn_clipped: Annotated[float, Range(low=0, high=1)]
+    warn_channel_gap_db: Annotated[float, Range(low=0)]
+    warn_channel_correlation: Annotated[float, Range(low=-1, high=1)]
+    warn_bandwidth: Annotated[float, Range(low=0, high=8000)]
+    warn_silence: Annotated[Seconds, Range(low=0)]
+    warn_snr_db: float
+    warn_tone_share: Annotated[float, Range(low=0, high=1)]
+    warn_edge_db: Annotated[float, Range(high=0)]
+    warn_zero_run: Annotated[Seconds, Range(low=0)]
+    warn_slow: Annotated[float, Range(low=0)]
+    warn_fast: Annotated[float, Range(low=0)]
+    warn_rate_ratio: Annotated[float, Range(low=1)]
+    near_audio_bits: Annotated[int, Range(low=0, high=32)]
+    near_text_share: Annotated[float, Range(low=0, high=0.5)]
+    external: str
     max_rejected: Annotated[float, Range(low=0, high=1)]
     validation_share: Annotated[float, Range(low=0, high=1)]
     test_share: Annotated[float, Range(low=0, high=1)]
     overlap_min_characters: Annotated[int, Range(low=0)]
+    block_clips: Annotated[int | None, Range(low=1)]
     seed: Annotated[int, Range(low=0)]
 
 

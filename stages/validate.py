@@ -1,8 +1,8 @@
 """Stage 2 of 5: judges every clip of the index, repairs transcripts, and splits the corpus.
 
-Reads   data/index.parquet (no audio)
-Writes  data/splits/{train,validation,test,rejected,repaired}.jsonl, metrics/validate.json,
-        plots/validate/{durations,text_lengths,rejected}.tsv
+Reads   data/index.parquet (no audio), transcripts of outside test sets in data/external
+Writes  data/splits/{train,validation,test,rejected,repaired,warned}.jsonl and README.md (the data card),
+        metrics/validate.json, plots/validate/*.tsv
 Params  validate.*, data.language
 
 Alone: python -m stages.validate
@@ -10,31 +10,45 @@ Alone: python -m stages.validate
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tqdm import tqdm
 
+from asr.corpus.card import card
+from asr.corpus.external import read_references
 from asr.corpus.index import read_index
-from asr.corpus.ledger import by_code
+from asr.corpus.ledger import by_any_code, by_code
 from asr.corpus.statistics import metrics, write_tables
-from asr.corpus.validate import Validated, validate
-from asr.files import replaced_folder, write_json, write_jsonl
+from asr.corpus.validate import STEPS, Validated, validate
+from asr.files import replaced_folder, write_json, write_jsonl, write_text
 from asr.params import ValidateStage, as_plain
 from asr.provenance import provenance
 from asr.stage import run
+
+TOP_WARNINGS = 5
+"""Kinds of warnings printed; all of them are in the metrics."""
 
 
 def main() -> None:
     """Runs the stage."""
     arguments = _arguments()
     params = ValidateStage.load(arguments.params)
-    rows = tqdm(read_index(arguments.index), desc="validate", unit="clip", disable=None)
-    validated = validate(rows, params.validate, params.language)
-    made_by = provenance("validate", as_plain(params), [arguments.index], ["pyarrow"], "cpu")
+    index = read_index(arguments.index)
+    references = read_references(arguments.external, params.language)
+    with tqdm(total=len(STEPS), desc="validate", unit="step", disable=None) as bar:
+        validated = validate(index, params.validate, params.language, references, lambda step: _show(bar, step))
+    inputs = [arguments.index, *(arguments.external / reference.name for reference in references)]
+    made_by = provenance("validate", as_plain(params), inputs, ["numpy", "pyarrow", "rapidfuzz"], "cpu")
     _write_splits(arguments.splits, validated)
     write_json(arguments.metrics, {**metrics(validated), "provenance": made_by})
     write_tables(arguments.plots, validated)
     _report(validated)
+
+
+def _show(bar: tqdm, step: str) -> None:
+    bar.set_postfix_str(step, refresh=False)
+    bar.update(1)
 
 
 def _write_splits(folder: Path, validated: Validated) -> None:
@@ -43,24 +57,51 @@ def _write_splits(folder: Path, validated: Validated) -> None:
             write_jsonl(partial / f"{name}.jsonl", map(vars, split))
         write_jsonl(partial / "rejected.jsonl", map(vars, validated.rejections))
         write_jsonl(partial / "repaired.jsonl", map(vars, validated.repairs))
+        write_jsonl(partial / "warned.jsonl", map(vars, validated.warnings))
+        write_text(partial / "README.md", card(validated))
 
 
 def _report(validated: Validated) -> None:
     sizes = ", ".join(f"{name} {len(split)}" for name, split in validated.splits.items())
-    reasons = ", ".join(f"{code} {clips}" for code, clips in by_code(validated.rejections).items())
-    print(f"{validated.all_in.clips} clips in; kept: {sizes}; rejected: {reasons or 'none'}")
+    print(f"{validated.all_in.clips} clips in; kept: {sizes}; rejected: {_listed(by_code(validated.rejections))}")
+    if validated.warnings:
+        counts = by_any_code(validated.warnings)
+        print(f"{len(validated.warnings)} kept clips have warnings: {_listed(counts, TOP_WARNINGS)}")
+    _warn_of_leakage(validated)
+    if validated.unlicensed:
+        _warn(f"{validated.unlicensed} kept clips state no licence (manifest.licence): set data.licence")
+
+
+def _warn_of_leakage(validated: Validated) -> None:
+    shared = {name.replace("_", " "): getattr(validated.leakage, name) for name in validated.leakage.shared}
+    if shared:
+        _warn(f"occur in more than one split: {_listed(shared)}; see the data card")
+    for name, splits in validated.leakage.external.items():
+        found = {split: common.keys for split, common in splits.items() if common.keys}
+        if found:
+            _warn(f"texts of the outside test set {name} that are in a split: {_listed(found)}")
     if validated.leakage.groups:
-        print(
-            f"warning: {validated.leakage.groups} groups (speakers or recordings) occur in more than one split, since "
+        _warn(
+            f"{validated.leakage.groups} groups (speakers or recordings) occur in more than one split, since "
             "the source's own splits share them; the test says little about new speakers. With data.split_column "
-            "null the corpus is split by group instead.",
-            file=sys.stderr,
+            "null the corpus is split by group instead."
         )
+
+
+def _listed(counts: Mapping[str, int], most: int | None = None) -> str:
+    listed = ", ".join(f"{name} {count}" for name, count in list(counts.items())[:most])
+    more = len(counts) - most if most is not None and len(counts) > most else 0
+    return (f"{listed} and {more} more kinds" if more else listed) or "none"
+
+
+def _warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", type=Path, default=Path("data/index.parquet"), help="written by prepare")
+    parser.add_argument("--external", type=Path, default=Path("data/external"), help="transcripts of outside test sets")
     parser.add_argument("--splits", type=Path, default=Path("data/splits"), help="folder to write")
     parser.add_argument("--metrics", type=Path, default=Path("metrics/validate.json"), help="file to write")
     parser.add_argument("--plots", type=Path, default=Path("plots/validate"), help="folder to write tables to")

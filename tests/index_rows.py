@@ -4,21 +4,39 @@ from dataclasses import replace
 from typing import Any
 
 from asr.corpus.index import IndexRow
-from asr.corpus.rules import Candidate
 from asr.params import ValidateParams
-from asr.text import clean, normalize
 
 LIMITS = ValidateParams(
     min_duration=0.1,
     max_duration=10.0,
+    max_duration_gap=0.1,
+    silence_dbfs=-60.0,
+    max_clipped=0.01,
+    min_channel_correlation=-0.9,
     min_characters_per_second=1.0,
     max_characters_per_second=25.0,
-    max_label_characters=100,
-    silence_dbfs=-60.0,
+    max_label_tokens=100,
+    tokenizer=None,
+    warn_clipped=0.001,
+    warn_channel_gap_db=20.0,
+    warn_channel_correlation=0.5,
+    warn_bandwidth=4100.0,
+    warn_silence=1.0,
+    warn_snr_db=10.0,
+    warn_tone_share=0.9,
+    warn_edge_db=-10.0,
+    warn_zero_run=0.05,
+    warn_slow=4.0,
+    warn_fast=22.0,
+    warn_rate_ratio=1.7,
+    near_audio_bits=8,
+    near_text_share=0.1,
+    external="",
     max_rejected=1.0,
     validation_share=0.2,
     test_share=0.2,
     overlap_min_characters=15,
+    block_clips=None,
     seed=0,
 )
 
@@ -37,19 +55,30 @@ def index_row(number: int = 0, **changes: Any) -> IndexRow:
         group="",
         source="test",
         split="",
+        licence="CC0-1.0",
+        declared=None,
+        encoding="WAV PCM_16",
+        rate=16_000,
+        channels=1,
+        channel_correlation=1.0,
+        channel_gap_db=0.0,
         duration=2.0,
         sha256=f"{number:064x}",
         peak=0.5,
         rms_dbfs=-20.0,
         clipped=0.0,
         dc_offset=0.0,
+        snr_db=30.0,
+        lead_silence=0.1,
+        tail_silence=0.1,
+        silence=0.1,
+        bandwidth=7000.0,
+        tone_share=0.1,
+        edge_db=-40.0,
+        zero_run=0.0,
+        fingerprint="",
+        notes="",
         code="",
         message="",
     )
     return replace(row, **changes)
-
-
-def candidate(number: int = 0, **changes: Any) -> Candidate:
-    row = index_row(number, **changes)
-    cleaned = clean(row.text)
-    return Candidate(row, cleaned.text, cleaned.repairs, normalize(cleaned.text, "az"))

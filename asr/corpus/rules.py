@@ -1,145 +1,158 @@
-"""The rules that a clip must pass: one function a rule, in the order in which codes are reported.
+"""The rules that look at one clip: thresholds over the columns of a corpus, and what its text and label say.
 
-A rule sees the index row, never the audio, and answers with a `Finding` or with nothing. The first
-finding is the reason of the rejection; all of them are kept. `docs/bad-data.md` explains every code.
+A rule sees the index, never the audio. Rules run over whole columns, and a `Finding` is made only for a clip that
+fails, so that one clip and 351,019 clips pass through the same code. Codes of a clip are reported in this order:
+
+1. the code of prepare or of the source; such a clip has no samples to judge, and no other code;
+2. what rejects: `thresholds.SIGNAL` from its top to its bottom, the rules of the transcript, `thresholds.RATE`, the
+   label's length;
+3. what warns: the rules of the transcript, `thresholds.WARNING` from its top to its bottom, an empty text, and the
+   notes of prepare.
+
+`docs/bad-data.md` explains every code.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-from asr.corpus.index import IndexRow
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.corpus.codes import ACTIONS, Action
+from asr.corpus.findings import Corpus, Finding, Findings
+from asr.corpus.groups import numbered
+from asr.corpus.labels import too_long_labels
+from asr.corpus.text_rules import text_findings
+from asr.corpus.thresholds import RATE, SIGNAL, WARNING, Columns, Threshold, columns
 from asr.params import ValidateParams
 
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
-"""Control characters other than tab and line ends, which cleaning turns into spaces."""
-_SPECIAL_TOKEN = re.compile(r"<\|[^|<>]*\|>")
+Mask = NDArray[np.bool_]
+Placed = Iterator[tuple[int, Finding]]
+
+MIN_GROUP = 10
+"""Clips that a group needs before its speaking rate means anything."""
+NOTED = {
+    "audio.wrong_extension": "the content is of another kind than the file name says",
+    "audio.trailing_bytes": "bytes follow the audio: two files may have been joined",
+}
+"""What the warnings mean that prepare leaves as a code in `notes`."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """An index row with its transcript repaired."""
+def judge(corpus: Corpus, params: ValidateParams, speech: Mask | None = None) -> Findings:
+    """What is wrong or odd with each clip by itself, in the order at the top of this module.
 
-    row: IndexRow
-    text: str
-    """Cleaned by `asr.text.clean`; empty for a clip that is to be heard as silence."""
-    repairs: tuple[str, ...]
-    key: str
-    """`text` normalised for scoring: what makes two transcripts the same."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Why a clip is not kept."""
-
-    code: str
-    message: str
-    value: float | None = None
-    """What was measured, in the unit of `limit`; absent where the rule measures nothing."""
-    limit: float | None = None
-
-
-Rule = Callable[[Candidate, ValidateParams], Finding | None]
-
-
-def judge(candidate: Candidate, params: ValidateParams) -> list[Finding]:
-    """What is wrong with one clip by itself, first reason first; a clip without samples has only that one."""
-    row = candidate.row
-    if row.code:
-        return [Finding(row.code, row.message)]
-    return [finding for rule in RULES if (finding := rule(candidate, params))]
-
-
-def duplicates(candidates: Iterable[Candidate]) -> dict[str, Finding]:
-    """Findings by clip id for clips whose samples are equal.
-
-    The copy with the lowest row stays. Where the transcripts differ no copy can be trusted, so all go.
+    Args:
+        corpus: the clips.
+        params: the limits.
+        speech: which clips are to hold speech, shape = (clips,); those with a text unless given.
     """
-    copies: dict[str, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        copies[candidate.row.sha256].append(candidate)
-    findings: dict[str, Finding] = {}
-    for same in copies.values():
-        if len(same) > 1:
-            findings.update(_judge_copies(sorted(same, key=lambda copy: (copy.row.row, copy.row.id))))
+    heard = np.array([not code for code in corpus.index.texts["code"]], np.bool_)
+    speech = np.array([bool(text) for text in corpus.texts], np.bool_) if speech is None else speech
+    spoken = heard & speech
+    values = columns(corpus)
+    findings: Findings = {}
+
+    def compare(thresholds: Iterable[Threshold]) -> None:
+        for threshold in thresholds:
+            judged = spoken if threshold.speech_only else heard
+            add(findings, _beyond(threshold, values, judged, params, findings))
+
+    add(findings, _by_prepare(corpus, ~heard))
+    compare(SIGNAL)
+    add(findings, _by_text(corpus, heard))
+    compare(RATE)
+    add(findings, _by_label(corpus, heard, params))
+    compare(WARNING)
+    add(findings, _negatives(corpus, heard & ~spoken))
+    add(findings, _noted(corpus, heard))
     return findings
 
 
-def _judge_copies(same: list[Candidate]) -> dict[str, Finding]:
-    first = same[0].row
-    if len({copy.key for copy in same}) > 1:
-        rows = ", ".join(str(copy.row.row) for copy in same[:10])
-        message = f"the audio of rows {rows} is the same but their texts differ: keep the right one in the source"
-        return {copy.row.id: Finding("manifest.conflicting_text", message) for copy in same}
-    message = f"the same audio and text as clip {first.id} (row {first.row})"
-    return {copy.row.id: Finding("manifest.duplicate_audio", message) for copy in same[1:]}
+def add(findings: Findings, found: Iterable[tuple[int, Finding]]) -> None:
+    """Adds to the findings of each clip; what rejects stands before what warns, else the order stays."""
+    for place, finding in found:
+        others = findings.setdefault(place, [])
+        others.append(finding)
+        others.sort(key=lambda other: not other.rejects)
 
 
-def _too_short(candidate: Candidate, params: ValidateParams) -> Finding | None:
-    duration, limit = candidate.row.duration, params.min_duration
-    if duration >= limit:
-        return None
-    return Finding("signal.too_short", f"{duration:g} s; the least is {limit:g} s", duration, limit)
+def rate_mislabels(corpus: Corpus, keys: Sequence[str], kept: Mask, params: ValidateParams) -> Placed:
+    """Clips of groups that speak so much faster or slower than the corpus that their sample rate must be wrong.
+
+    A header that says 8 kHz of 16 kHz samples raises no error and halves the speed. One clip cannot show it: people
+    differ by as much. The median of a group, with at least `MIN_GROUP` clips, can.
+    """
+    rate = columns(corpus)["characters_per_second"]
+    # Without blocks, clips that the source does not group are grouped by text, and texts have rates of their own.
+    grouped = np.array(
+        [bool(group) or params.block_clips is not None for group in corpus.index.texts["group"]], np.bool_
+    )
+    spoken = kept & (rate > 0)
+    if not (spoken & grouped).any():
+        return
+    typical = float(np.median(rate[spoken]))
+    for members in _groups(np.flatnonzero(spoken & grouped), numbered(keys)):
+        ratio = float(np.median(rate[members])) / typical
+        if len(members) >= MIN_GROUP and max(ratio, 1 / ratio) > params.warn_rate_ratio:
+            finding = _mislabel(ratio, params.warn_rate_ratio)
+            yield from ((place, finding) for place in members.tolist())
 
 
-def _too_long(candidate: Candidate, params: ValidateParams) -> Finding | None:
-    duration, limit = candidate.row.duration, params.max_duration
-    if duration <= limit:
-        return None
-    return Finding("signal.too_long", f"{duration:g} s; the most is {limit:g} s: cut it up", duration, limit)
+def _groups(places: NDArray[np.int64], groups: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """The places of each group, in order."""
+    by_group = places[np.argsort(groups[places], kind="stable")]
+    yield from np.split(by_group, np.flatnonzero(np.diff(groups[by_group])) + 1)
 
 
-def _silent_with_text(candidate: Candidate, params: ValidateParams) -> Finding | None:
-    level, limit = candidate.row.rms_dbfs, params.silence_dbfs
-    if level >= limit or not candidate.text:
-        return None
-    return Finding("signal.silent_with_text", f"{level:g} dBFS is silence, yet there is a text", level, limit)
+def _mislabel(ratio: float, limit: float) -> Finding:
+    message = (
+        f"the clips of this group have {ratio:.2f} times the characters a second of the corpus, "
+        f"more than {limit:g} times off: their sample rate may be mislabelled"
+    )
+    return Finding("signal.rate_mislabel", message, max(ratio, 1 / ratio), limit)
 
 
-def _control(candidate: Candidate, _: ValidateParams) -> Finding | None:
-    found = _CONTROL.search(candidate.row.text)
-    if not found:
-        return None
-    return Finding("text.control", f"control character U+{ord(found.group()):04X} at position {found.start()}")
+def _by_prepare(corpus: Corpus, refused: Mask) -> Placed:
+    codes, messages = corpus.index.texts["code"], corpus.index.texts["message"]
+    return ((place, Finding(codes[place], messages[place])) for place in np.flatnonzero(refused).tolist())
 
 
-def _special_token(candidate: Candidate, _: ValidateParams) -> Finding | None:
-    found = _SPECIAL_TOKEN.search(candidate.text)
-    return Finding("text.special_token", f"{found.group()} would become part of the label") if found else None
+def _beyond(threshold: Threshold, values: Columns, judged: Mask, params: ValidateParams, earlier: Findings) -> Placed:
+    """Findings of the judged clips beyond a threshold, but for those with the same or the stricter code already."""
+    value, limit = values[threshold.column], threshold.limit(params, values)
+    beyond = value > limit if threshold.fails == "above" else value < limit
+    limits = np.broadcast_to(limit, value.shape)
+    for place in np.flatnonzero(beyond & judged).tolist():
+        if not any(other.code in (threshold.code, threshold.weaker_than) for other in earlier.get(place, ())):
+            measured, allowed = float(value[place]), float(limits[place])
+            lengths = {name: float(values[name][place]) for name in ("duration", "declared")}
+            message = threshold.message.format(value=measured, limit=allowed, **lengths)
+            yield place, Finding(threshold.code, message, measured, allowed)
 
 
-def _empty(candidate: Candidate, _: ValidateParams) -> Finding | None:
-    # A text that is literally empty is a wanted example of silence or noise.
-    if not candidate.text or any(map(str.isalnum, candidate.text)):
-        return None
-    return Finding("text.empty", f"'{candidate.text[:40]}' holds no letter and no digit")
+def _by_text(corpus: Corpus, heard: Mask) -> Placed:
+    for place, (raw, text) in enumerate(zip(corpus.index.texts["text"], corpus.texts, strict=True)):
+        if heard[place]:
+            for finding in text_findings(raw, text):
+                yield place, finding
 
 
-def _character_rate(candidate: Candidate, params: ValidateParams) -> Finding | None:
-    characters, duration = len(candidate.text), candidate.row.duration
-    low, high = params.min_characters_per_second, params.max_characters_per_second
-    if not characters or not duration or low <= characters / duration <= high:
-        return None
-    rate = characters / duration
-    message = f"{rate:.1f} characters a second; {low:g} to {high:g} are plausible: text and audio may not match"
-    return Finding("text.char_rate", message, rate, low if rate < low else high)
+def _by_label(corpus: Corpus, heard: Mask, params: ValidateParams) -> Placed:
+    tokenizer = None if params.tokenizer is None else Path(params.tokenizer)
+    found = too_long_labels(corpus.texts, params.max_label_tokens, tokenizer)
+    return ((place, finding) for place, finding in found if heard[place])
 
 
-def _label_too_long(candidate: Candidate, params: ValidateParams) -> Finding | None:
-    characters, limit = len(candidate.text), params.max_label_characters
-    if characters <= limit:
-        return None
-    return Finding("label.too_long", f"{characters} characters; the most is {limit}", characters, limit)
+def _negatives(corpus: Corpus, wordless: Mask) -> Placed:
+    finding = Finding("signal.negative_example", "a clip without text: kept as an example of silence or noise")
+    texts = corpus.index.texts["text"]
+    return ((place, finding) for place in np.flatnonzero(wordless).tolist() if not texts[place])
 
 
-RULES: tuple[Rule, ...] = (
-    _too_short,
-    _too_long,
-    _silent_with_text,
-    _control,
-    _special_token,
-    _empty,
-    _character_rate,
-    _label_too_long,
-)
+def _noted(corpus: Corpus, heard: Mask) -> Placed:
+    """Warnings among the notes of prepare; its repairs are for the ledger."""
+    for place, notes in enumerate(corpus.index.texts["notes"]):
+        if notes and heard[place]:
+            for code in notes.split():
+                if ACTIONS[code] is Action.WARN:
+                    yield place, Finding(code, NOTED.get(code, "noticed by prepare"))

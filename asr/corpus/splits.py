@@ -1,79 +1,127 @@
-"""Which clip is for training, which for validation, which for testing, and the proof that they do not mix.
+"""Which clip is for training, which for validation, which for testing, and what must leave so that they do not mix.
 
-A clip's side depends on a hash of the seed and its group, not on the other clips, so a growing corpus
-never moves an old clip. In Common Voice 1.0 nearly all test sentences were also training sentences
-(kaldi#2141), hence the removal of equal texts.
+A clip's side depends on a hash of the seed and its key (`asr.corpus.groups`), not on the other clips, so a
+growing corpus never moves an old clip. In Common Voice 1.0 nearly all test sentences were also training
+sentences (kaldi#2141), hence the removal of equal and nearly equal texts and sounds.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from asr.corpus.clips import SPLITS, Utterance
-from asr.corpus.rules import Candidate, Finding
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.corpus.clips import SPLITS
+from asr.corpus.findings import Corpus, Finding, Findings, collect
+from asr.corpus.groups import numbered
+from asr.corpus.near_audio import differing
+from asr.corpus.near_text import distances
+from asr.corpus.relations import Relation, distinctive, near_audio_between, near_texts, same
 from asr.errors import UserError
 from asr.params import ValidateParams
-from asr.text import normalize
 
-HELD_OUT = {"train": ("test", "validation"), "validation": ("test",), "test": ()}
-"""Splits whose texts must not occur in the split named first."""
+PROTECTED = {"validation": ("test",), "train": ("test", "validation")}
+"""Splits from which the one named first is kept apart, the most protected one first."""
 
 
 @dataclass(frozen=True)
-class Leakage:
-    """How many keys occur in more than one split; all zero but for reasons that are reported."""
+class _Overlap:
+    """One way in which two splits may share something."""
 
-    texts: int
-    """Normalised texts of at least `overlap_min_characters` characters."""
-    short_texts: int
-    """Shorter ones, such as single words: they recur by nature and are left alone."""
-    groups: int
-    """Speakers or recordings; not zero only where a source's own splits share them."""
-    audio: int
-    """Equal samples."""
+    code: str
+    relation: Relation
 
 
-def side(candidate: Candidate, params: ValidateParams) -> str:
-    """The split of one clip: the source's own, or by hash."""
-    if candidate.row.split:
-        return candidate.row.split
-    digest = hashlib.sha256(f"{params.seed}\0{group_key(candidate)}".encode()).digest()
+def side(key: str, params: ValidateParams) -> str:
+    """The split of all clips with this key."""
+    digest = hashlib.sha256(f"{params.seed}\0{key}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
     if place < params.test_share:
         return "test"
     return "validation" if place < params.test_share + params.validation_share else "train"
 
 
-def group_key(candidate: Candidate) -> str:
-    """What must not be torn apart: the source's group, else clips with the same text, else the clip."""
-    return candidate.row.group or candidate.key or candidate.row.id
+def assign(corpus: Corpus, keys: Sequence[str], params: ValidateParams) -> NDArray[np.int8]:
+    """Position in `SPLITS` of each clip's split, shape = (clips,): the source's own split, or by hash of its key.
+
+    Args:
+        corpus: all clips.
+        keys: of each clip, from `asr.corpus.groups.group_keys`.
+        params: shares and seed.
+    """
+    numbers = numbered(keys)
+    # A dict keeps the order of first occurrence, which is that of the numbers.
+    by_key = np.array([SPLITS.index(side(key, params)) for key in dict.fromkeys(keys)], np.int8)
+    own = {"": -1} | {name: position for position, name in enumerate(SPLITS)}
+    stated = np.array([own[name] for name in corpus.index.texts["split"]], np.int8)
+    return np.where(stated >= 0, stated, by_key[numbers])
 
 
-def assign(candidates: Iterable[Candidate], params: ValidateParams) -> dict[str, list[Candidate]]:
-    """The candidates of each split, in the order given."""
-    splits: dict[str, list[Candidate]] = {name: [] for name in SPLITS}
-    for candidate in candidates:
-        splits[side(candidate, params)].append(candidate)
-    return splits
+def overlaps(corpus: Corpus, sides: NDArray[np.int8], kept: NDArray[np.bool_], params: ValidateParams) -> Findings:
+    """Findings for kept clips that share a text, a near text, a sound or a group with a split held out from theirs.
+
+    The test split is held out from both others and never loses a clip; validation is held out from training.
+    What leaves validation holds nothing out any more. A shared group, which only a source's own splits
+    can cause, is a warning.
+
+    Args:
+        corpus: all clips.
+        sides: position in `SPLITS` of each clip's split, shape = (clips,).
+        kept: the clips that are still in, shape = (clips,).
+        params: what counts as the same.
+    """
+    groups = corpus.index.texts["group"]
+    named = np.fromiter(map(bool, groups), np.bool_, len(corpus))
+    texts, distinct = numbered(corpus.keys), distinctive(corpus, params.overlap_min_characters)
+    shared = (
+        _Overlap("split.text_overlap", same(texts, kept & distinct)),
+        _Overlap("split.near_text_overlap", near_texts(corpus, texts, sides, kept, params)),
+        _Overlap("split.near_audio_overlap", near_audio_between(corpus, sides, kept, params)),
+        _Overlap("split.group_overlap", same(numbered(groups), kept & named)),
+    )
+    standing, found = kept.copy(), []
+    for name in PROTECTED:
+        for overlap in shared:
+            found += list(_between(corpus, sides, standing, name, overlap, params))
+        standing[[place for place, finding in found if finding.rejects]] = False
+    return collect(found)
 
 
-def overlaps(splits: Mapping[str, Sequence[Candidate]], min_characters: int) -> dict[str, Finding]:
-    """Findings by clip id for clips whose text also occurs in a split held out from theirs."""
-    texts = {name: {c.key for c in splits[name] if is_distinctive(c.key, min_characters)} for name in SPLITS}
-    findings: dict[str, Finding] = {}
-    for name, held_out in HELD_OUT.items():
-        for other in reversed(held_out):
-            for candidate in splits[name]:
-                if candidate.key in texts[other]:
-                    message = f"the text of this {name} clip also occurs in {other}"
-                    findings[candidate.row.id] = Finding("split.text_overlap", message)
-    return findings
+def _between(
+    corpus: Corpus,
+    sides: NDArray[np.int8],
+    standing: NDArray[np.bool_],
+    name: str,
+    overlap: _Overlap,
+    params: ValidateParams,
+) -> Iterator[tuple[int, Finding]]:
+    """What the clips of the split `name` share with the splits that are protected from it, one finding a clip."""
+    seen = standing & (sides == SPLITS.index(name))
+    for other in PROTECTED[name]:
+        partners = overlap.relation.partners(standing & (sides == SPLITS.index(other)))
+        for place in np.flatnonzero(seen & (partners < len(corpus))).tolist():
+            yield place, _finding(corpus, overlap.code, place, int(partners[place]), (name, other), params)
+        seen &= partners == len(corpus)
 
 
-def is_distinctive(key: str, min_characters: int) -> bool:
-    """Whether two clips with this normalised text share it hardly by chance."""
-    return bool(key) and len(key) >= min_characters
+def _finding(
+    corpus: Corpus, code: str, place: int, partner: int, names: tuple[str, str], params: ValidateParams
+) -> Finding:
+    """Why a clip of the first split of `names` overlaps with one of the second."""
+    name, other = names
+    whom = f"clip {corpus.index.texts['id'][partner]} of {other}"
+    if code == "split.text_overlap":
+        return Finding(code, f"the text of this {name} clip also occurs in {whom}")
+    if code == "split.group_overlap":
+        return Finding(code, f"the group '{corpus.index.texts['group'][place]}' of this {name} clip is also in {other}")
+    if code == "split.near_audio_overlap":
+        bits = differing(corpus, place, partner)
+        return Finding(code, f"this {name} clip sounds like {whom}", bits, params.near_audio_bits)
+    texts = [corpus.keys[place], corpus.keys[partner]]
+    edits, longest = int(distances(texts, np.array([0]), np.array([1]))[0]), max(map(len, texts))
+    message = f"the text of this {name} clip differs in {edits} of {longest} characters from that of {whom}"
+    return Finding(code, message, edits / longest, params.near_text_share)
 
 
 def check_filled(splits: Mapping[str, Sequence[object]], params: ValidateParams) -> None:
@@ -90,20 +138,3 @@ def check_filled(splits: Mapping[str, Sequence[object]], params: ValidateParams)
                 f"{params.test_share:g}, validate.validation_share = {params.validation_share:g} or validate.seed = "
                 f"{params.seed}; if the source brings its own splits, check its split column"
             )
-
-
-def leakage(splits: Mapping[str, Sequence[Utterance]], language: str, min_characters: int) -> Leakage:
-    """Counts shared keys anew from the finished splits, whatever led to them."""
-    texts = [{normalize(utterance.text, language) for utterance in split} - {""} for split in splits.values()]
-    return Leakage(
-        texts=_shared({key for key in keys if is_distinctive(key, min_characters)} for keys in texts),
-        short_texts=_shared({key for key in keys if not is_distinctive(key, min_characters)} for keys in texts),
-        groups=_shared({utterance.group for utterance in split} - {""} for split in splits.values()),
-        audio=_shared({utterance.sha256 for utterance in split} for split in splits.values()),
-    )
-
-
-def _shared(keys_of_splits: Iterable[set[str]]) -> int:
-    """Number of keys that occur in more than one set."""
-    counts = Counter(key for keys in keys_of_splits for key in keys)
-    return sum(count > 1 for count in counts.values())

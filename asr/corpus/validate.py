@@ -1,83 +1,173 @@
 """From the index to the splits: repair, judge, remove copies, split, remove overlaps, prove."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from asr.corpus.clips import Utterance
-from asr.corpus.index import IndexRow
-from asr.corpus.ledger import Rejection, Repair, Total, check_share, check_totals, rejection, repair, total
-from asr.corpus.rules import Candidate, Finding, duplicates, judge
-from asr.corpus.splits import Leakage, assign, check_filled, leakage, overlaps
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.corpus import external, splits
+from asr.corpus.clips import SPLITS, Utterance
+from asr.corpus.copies import copies
+from asr.corpus.external import Reference
+from asr.corpus.findings import Corpus, Findings, collect, corpus_of
+from asr.corpus.groups import Grouping, group_keys
+from asr.corpus.index import Index
+from asr.corpus.leakage import Leakage, leakage
+from asr.corpus.ledger import (
+    Rejection,
+    Repair,
+    Total,
+    Warned,
+    check_share,
+    check_totals,
+    rejections,
+    repairs,
+    total,
+    warnings,
+)
+from asr.corpus.rules import add, judge, rate_mislabels
 from asr.params import ValidateParams
-from asr.text import clean, normalize
+
+STEPS = ("transcripts", "rules", "copies", "splits", "proof")
+"""What `validate` announces as it begins, in order."""
 
 
 @dataclass(frozen=True)
 class Validated:
-    """A corpus after all rules; every list is sorted by id."""
+    """A corpus after all rules; arrays have shape (clips,) in the order of the ids, and so have the lists."""
 
+    corpus: Corpus
+    """Every clip of the index; its numbers by column are in `corpus.index.numbers`."""
+    sides: NDArray[np.int8]
+    """Position in `SPLITS` of every clip's split, the rejected ones included."""
+    kept: NDArray[np.bool_]
+    findings: Findings
+    """All findings by place in `corpus`, reasons to reject before warnings."""
     all_in: Total
     splits: Mapping[str, tuple[Utterance, ...]]
+    """The kept clips."""
     rejections: tuple[Rejection, ...]
     repairs: tuple[Repair, ...]
     """Of the kept clips."""
+    warnings: tuple[Warned, ...]
+    """Of the kept clips."""
     leakage: Leakage
+    grouping: Grouping
+    groups: Sequence[str]
+    """Speaker, recording or block of neighbours of every clip; empty where it stands with its text or alone."""
 
     @property
-    def kept(self) -> list[Utterance]:
+    def utterances(self) -> list[Utterance]:
         """The clips of all splits."""
         return [utterance for split in self.splits.values() for utterance in split]
 
+    @property
+    def unlicensed(self) -> int:
+        """Kept clips whose terms nobody states (`manifest.licence`): one line a corpus, not one a clip."""
+        licences = self.corpus.index.texts["licence"]
+        return sum(not licences[place] for place in np.flatnonzero(self.kept).tolist())
 
-def validate(rows: Iterable[IndexRow], params: ValidateParams, language: str) -> Validated:
+
+def validate(
+    index: Index,
+    params: ValidateParams,
+    language: str,
+    references: Sequence[Reference] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> Validated:
     """Applies all rules and splits what is left.
+
+    Only clips that are sound by themselves are compared, so that a bad copy never takes a good one with it.
+
+    Args:
+        index: the corpus as prepare measured it.
+        params: all thresholds, and the split.
+        language: decides how transcripts are normalised.
+        references: texts of outside test sets, which training must not hear.
+        progress: told the name of each of `STEPS` as it begins.
 
     Raises:
         UserError: no clips, too many rejected, or no clips left to train on or to test with.
     """
-    everything = sorted(_candidates(rows, language), key=lambda candidate: candidate.row.id)
-    findings = _findings(everything, params)
-    splits = assign(_without(everything, findings), params)
-    findings.update({id: [finding] for id, finding in overlaps(splits, params.overlap_min_characters).items()})
-    rejections = tuple(rejection(c.row, findings[c.row.id]) for c in everything if c.row.id in findings)
-    check_share(rejections, len(everything), params.max_rejected)
-    final = {name: tuple(_utterance(c) for c in _without(split, findings)) for name, split in splits.items()}
-    check_filled(final, params)
+    progress("transcripts")
+    corpus = corpus_of(index, language)
+    progress("rules")
+    judged = _Judged(np.ones(len(corpus), np.bool_), {})
+    judged.add(judge(corpus, params))
+    progress("copies")
+    judged.add(copies(corpus, judged.kept, params.near_audio_bits))
+    progress("splits")
+    keys, grouping = group_keys(corpus, params.block_clips)
+    sides = splits.assign(corpus, keys, params)
+    judged.add(splits.overlaps(corpus, sides, judged.kept, params))
+    judged.add(external.overlaps(corpus, sides, judged.kept, references, params.overlap_min_characters))
+    judged.add(collect(rate_mislabels(corpus, keys, judged.kept, params)))
+    progress("proof")
+    proof = leakage(corpus, sides, judged.kept, keys, references, params)
+    groups = keys if params.block_clips is not None else corpus.index.texts["group"]
+    return _accounted(corpus, judged, sides, proof, grouping, groups, params)
+
+
+@dataclass
+class _Judged:
+    """What is known so far of every clip."""
+
+    kept: NDArray[np.bool_]
+    """shape = (clips,)"""
+    findings: Findings
+
+    def add(self, found: Findings) -> None:
+        add(self.findings, ((place, finding) for place, several in found.items() for finding in several))
+        for place, several in found.items():
+            self.kept[place] &= not any(finding.rejects for finding in several)
+
+
+def _accounted(
+    corpus: Corpus,
+    judged: _Judged,
+    sides: NDArray[np.int8],
+    proof: Leakage,
+    grouping: Grouping,
+    groups: Sequence[str],
+    params: ValidateParams,
+) -> Validated:
+    """Everything that leaves the stage, once the sums are right and the splits filled."""
+    kept, findings = judged.kept, judged.findings
+    rejected = rejections(corpus, kept, findings)
+    check_share(rejected, len(corpus), params.max_rejected)
+    final = _utterances(corpus, sides, kept, groups)
+    splits.check_filled(final, params)
     validated = Validated(
-        all_in=total(c.row.duration for c in everything),
+        corpus=corpus,
+        sides=sides,
+        kept=kept,
+        findings=findings,
+        all_in=total(corpus.index.numbers["duration"]),
         splits=final,
-        rejections=rejections,
-        repairs=tuple(repair(c) for c in _without(everything, findings) if c.repairs),
-        leakage=leakage(final, language, params.overlap_min_characters),
+        rejections=rejected,
+        repairs=repairs(corpus, kept),
+        warnings=warnings(corpus, kept, findings),
+        leakage=proof,
+        grouping=grouping,
+        groups=groups,
     )
-    check_totals(
-        validated.all_in,
-        total(utterance.duration for utterance in validated.kept),
-        total(row.duration for row in rejections),
-    )
+    lost = total(rejection.duration for rejection in rejected)
+    check_totals(validated.all_in, total(utterance.duration for utterance in validated.utterances), lost)
     return validated
 
 
-def _candidates(rows: Iterable[IndexRow], language: str) -> Iterator[Candidate]:
-    for row in rows:
-        cleaned = clean(row.text)
-        yield Candidate(row, cleaned.text, cleaned.repairs, normalize(cleaned.text, language))
-
-
-def _findings(candidates: Sequence[Candidate], params: ValidateParams) -> dict[str, list[Finding]]:
-    """Findings by id.
-
-    Only clips that are sound by themselves are compared, so that a bad copy never takes a good one with it.
-    """
-    findings = {c.row.id: found for c in candidates if (found := judge(c, params))}
-    findings.update({id: [finding] for id, finding in duplicates(_without(candidates, findings)).items()})
-    return findings
-
-
-def _without(candidates: Iterable[Candidate], findings: Mapping[str, object]) -> list[Candidate]:
-    return [candidate for candidate in candidates if candidate.row.id not in findings]
-
-
-def _utterance(candidate: Candidate) -> Utterance:
-    row = candidate.row
-    return Utterance(row.id, candidate.text, row.duration, row.group, row.source, row.sha256)
+def _utterances(
+    corpus: Corpus, sides: NDArray[np.int8], kept: NDArray[np.bool_], groups: Sequence[str]
+) -> dict[str, tuple[Utterance, ...]]:
+    """The kept clips of each split, by id."""
+    texts = corpus.index.texts
+    durations = corpus.index.numbers["duration"].tolist()
+    ids, sources, hashes = (texts[name] for name in ("id", "source", "sha256"))
+    return {
+        name: tuple(
+            Utterance(ids[place], corpus.texts[place], durations[place], groups[place], sources[place], hashes[place])
+            for place in np.flatnonzero(kept & (sides == side)).tolist()
+        )
+        for side, name in enumerate(SPLITS)
+    }
