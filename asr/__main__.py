@@ -1,6 +1,7 @@
-"""Commands beside the pipeline: `python -m asr check | verify | transcribe`."""
+"""Commands beside the pipeline: `python -m asr check | verify | transcribe | stream`."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from asr.params import EvaluateStage, load_params
@@ -35,6 +36,20 @@ def transcribe(args: argparse.Namespace) -> None:
         print(f"{path}\t{text}")
 
 
+def stream(args: argparse.Namespace) -> None:
+    """Transcribes raw samples from standard input while they come in: times and text of each utterance."""
+    from asr.decoding.live import Line, transcribe_stream
+    from asr.decoding.stream import PcmFormat
+
+    declared = PcmFormat(args.rate, args.channels, args.format)
+    params = EvaluateStage.load(args.params).evaluate
+    for event in transcribe_stream(sys.stdin.buffer, declared, args.model, params):
+        if isinstance(event, Line):
+            print(f"{event.start_s:.2f}-{event.end_s:.2f}\t{event.text}", flush=True)
+        else:
+            print(f"warning: {event.at_s:.2f} s: {event.code}: {event.message}", file=sys.stderr)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m asr", description="Commands beside the pipeline.")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
@@ -45,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("files", type=Path, nargs="+", metavar="FILE", help="audio files")
     files.add_argument("--model", type=Path, default=Path("models/asr"))
     files.set_defaults(command=transcribe)
+    raw = commands.add_parser("stream", help=stream.__doc__)
+    raw.add_argument("--rate", type=int, default=16_000, help="Hz of the samples")
+    raw.add_argument("--format", choices=("s16le", "f32le"), default="s16le", help="encoding of a sample")
+    raw.add_argument("--channels", type=int, default=1, help="interleaved; their mean is heard")
+    raw.add_argument("--model", type=Path, default=Path("models/asr"))
+    raw.set_defaults(command=stream)
     return parser
 
 

@@ -1,12 +1,14 @@
 """Stage 4 of 5: decode and score the validation and test clips.
 
-Reads    models/asr, data/clips, data/splits/{validation,test}.jsonl
+Reads    models/asr, data/clips, data/splits/{validation,test}.jsonl; data/splits/train.jsonl for its hash, so
+         that a model is never scored on splits it was not trained with
 Writes   data/predictions/{validation,test}.jsonl, metrics/evaluate.json, plots/evaluate/wer_by_duration.tsv
 Params   evaluate (language and edges come with the model)
 Alone    python -m stages.evaluate
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from asr.corpus.clips import read_split
 from asr.corpus.store import ClipStore
 from asr.decoding.predict import Predictions, make_transcriber, predict
 from asr.devices import choose_compute
-from asr.files import replaced_folder, write_json, write_jsonl, write_tsv
-from asr.models.build import EXPERIMENT, load
+from asr.files import read_json, replaced_folder, write_json, write_jsonl, write_tsv
+from asr.models.build import EXPERIMENT, SpeechModel, load
+from asr.models.identity import Identity, require_same
 from asr.params import EvaluateStage, as_plain
 from asr.provenance import provenance
 from asr.scoring.slices import TSV_COLUMNS
@@ -31,7 +34,7 @@ def main() -> None:
     params = EvaluateStage.load(args.params)
     compute = choose_compute(params.evaluate.device, "fp32", params.evaluate.threads)
     files = {name: args.splits / f"{name}.jsonl" for name in SPLITS}
-    transcriber = make_transcriber(load(args.model), params.evaluate, compute)
+    transcriber = make_transcriber(_checked_model(args), params.evaluate, compute)
     clips = ClipStore(args.clips)
 
     found = {name: predict(transcriber, read_split(files[name]), clips, name) for name in SPLITS}
@@ -41,6 +44,20 @@ def main() -> None:
     results["provenance"] = provenance("evaluate", as_plain(params), inputs, LIBRARIES, compute.device_class)
     _write(args, found, results)
     print(f"test WER {results['test']['wer']:.4f}, CER {results['test']['cer']:.4f}")
+
+
+def _checked_model(args: argparse.Namespace) -> SpeechModel:
+    recorded = Identity.recorded(read_json(args.model / EXPERIMENT))
+    model = load(args.model)
+    if recorded.splits is None:
+        print(
+            f"warning: {args.model / EXPERIMENT} does not say what the model was trained on, as for a model from "
+            "elsewhere: whether it has heard these test clips is unknown",
+            file=sys.stderr,
+        )
+    else:
+        require_same(recorded, Identity.present(args.splits, model.tokenizer))
+    return model
 
 
 def _write(args: argparse.Namespace, found: dict[str, Predictions], results: dict[str, Any]) -> None:

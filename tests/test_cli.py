@@ -1,14 +1,21 @@
 """Contract: the commands beside the pipeline do what their help says, and end a mistake in one line."""
 
+import io
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from asr.__main__ import main
 from asr.audio import wav_bytes
+from asr.decoding.generate import Hypothesis, Transcriber
 from asr.models.build import save
+from asr.pcm import SAMPLE_RATE, Pcm16
 from asr.stage import EXIT_USER_ERROR, run
+from tests.factories import speech_like
 from tests.models import tiny_model, tone
 from tests.pipeline import ROOT
 
@@ -70,6 +77,111 @@ def test_a_folder_without_a_model_is_named(
     with pytest.raises(SystemExit):
         call(monkeypatch, "transcribe", tmp_path / "x.wav", "--model", tmp_path)
     assert "experiment.json: missing" in capsys.readouterr().err
+
+
+SAID = np.concatenate([np.zeros(8000, np.int16), speech_like(0.8), np.zeros(16000, np.int16), speech_like(0.6)])
+
+
+def pipe(monkeypatch: pytest.MonkeyPatch, data: bytes, model: Path, *options: object) -> None:
+    """Streams with a decoder that says how long the utterance was."""
+
+    def length(_: Transcriber, clips: list[Pcm16], title: str) -> list[Hypothesis]:
+        return [Hypothesis(f"{len(clip)} samples of {title}", False) for clip in clips]
+
+    monkeypatch.setattr(Transcriber, "transcribe", length)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    call(monkeypatch, "stream", "--model", model, *options)
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        (SAID.tobytes(), []),
+        ((SAID / 32768).astype("<f4").tobytes(), ["--format", "f32le"]),
+        (SAID.repeat(2).tobytes(), ["--channels", "2"]),
+        (SAID.repeat(3).tobytes(), ["--rate", "48000"]),
+    ],
+    ids=["plain", "floats", "stereo", "48 kHz"],
+)
+def test_stream_prints_times_and_text_of_every_utterance_and_of_the_last_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path, data: bytes, options: list[str]
+) -> None:
+    pipe(monkeypatch, data, model, *options)
+    lines = capsys.readouterr().out.splitlines()
+    times = [tuple(map(float, line.split("\t")[0].split("-"))) for line in lines]
+    lengths = [f"{round((end - start) * SAMPLE_RATE)} samples of stream" for start, end in times]
+    assert [line.split("\t")[1] for line in lines] == lengths
+    assert times == [pytest.approx((0.4, 1.5), abs=0.06), pytest.approx((2.2, 2.9), abs=0.06)]
+
+
+def test_stream_hears_at_most_what_its_model_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path
+) -> None:
+    pipe(monkeypatch, speech_like(7.0).tobytes(), model)
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) >= 3
+    assert "stream.max_segment: speech without a pause for 3 s" in shown.err
+
+
+def test_stream_says_on_standard_error_what_was_odd(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path
+) -> None:
+    pipe(monkeypatch, bytes(32001), model)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    warnings = [line for line in shown.err.splitlines() if line.startswith("warning: 1.00 s: stream.")]
+    assert [line.split(": ")[2] for line in warnings] == ["stream.partial_sample", "stream.no_speech"]
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        (wav_bytes(tone(1.0)), [], "begins with b'RIFF': a file with a header, not raw samples"),
+        (b"", ["--rate", "0"], "rate = 0: out of range"),
+        (b"", ["--channels", "99"], "channels = 99: out of range"),
+    ],
+)
+def test_stream_refuses_what_it_cannot_take_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: Path,
+    data: bytes,
+    options: list[str],
+    message: str,
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        pipe(monkeypatch, data, model, *options)
+    assert stopped.value.code == EXIT_USER_ERROR
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(error) == 1
+    assert message in error[0]
+
+
+def test_stream_asks_for_a_pipe_where_standard_input_is_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path
+) -> None:
+    class Terminal(io.BytesIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(Terminal()))
+    with pytest.raises(SystemExit):
+        call(monkeypatch, "stream", "--model", model)
+    assert "standard input is a terminal: pipe raw samples in" in capsys.readouterr().err
+
+
+def test_stream_without_a_model_names_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit):
+        pipe(monkeypatch, b"", tmp_path / "none")
+    assert "none/experiment.json: missing; run the stage that writes it" in capsys.readouterr().err
+
+
+def test_the_commands_start_without_a_deep_learning_library() -> None:
+    code = "import asr.__main__, sys; print(sorted({'torch', 'transformers', 'soundfile', 'soxr'} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
 
 
 def test_check_accepts_the_committed_parameters(

@@ -27,7 +27,7 @@ def transcribe_files(paths: Sequence[Path], model: Path, params: EvaluateParams)
 
 def _short_clip(path: Path, longest: float) -> Pcm16:
     try:
-        clip = decode_file(path)
+        clip = decode_file(path).pcm
     except AudioError as error:
         raise UserError(f"{path}: {error.message} ({error.code})") from error
     if len(clip) > longest * SAMPLE_RATE:

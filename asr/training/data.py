@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from transformers import WhisperTokenizer
 
 from asr.corpus.clips import Clips, Utterance
 from asr.errors import UserError
-from asr.features import POSITIONS_PER_SECOND, Edges, padded_wave
+from asr.features import Edges, padded_wave
 from asr.models.tokenizer import end_id, prefix_ids
 from asr.training.batches import MicroBatch
-from asr.training.objective import IGNORED, Labels
+from asr.training.labels import collate, require_alignable, require_plain, require_room, require_sound
+from asr.training.objective import Labels
 
 
 @dataclass(frozen=True)
@@ -41,27 +41,26 @@ class TrainingSet:
         """The edge of each clip."""
         return [self.edges.index(len(self.clips[item.id])) for item in self.utterances]
 
+    def require_start(self, start: int) -> None:
+        """Refuses a tokenizer whose prefix does not begin with the model's `decoder_start_token_id`."""
+        if self.prefix[0] != start:
+            raise UserError(
+                f"run.identity_mismatch: the tokenizer's prefix begins with token {self.prefix[0]}, the model's "
+                f"decoder with {start}: set model.name to a folder or Hub id that holds both"
+            )
+
     def require_fitting_labels(self, max_positions: int, ctc: bool) -> None:
         """Refuses labels that the model cannot learn, before the first step.
 
         Args:
             max_positions: decoder positions; prefix, text and end token must fit.
-            ctc: also require an encoder position for each token and a blank between equal neighbours
-                (Graves et al. 2006), without which the CTC loss is infinite.
+            ctc: also require room for a CTC alignment.
         """
         for item, text in zip(self.utterances, self.texts, strict=True):
-            length = len(self.prefix) + len(text) + 1
-            if length > max_positions:
-                raise UserError(
-                    f"label.too_long: clip {item.id} has {length} label tokens, the model {max_positions} positions; "
-                    "lower validate.max_label_characters"
-                )
-            needed = len(text) + sum(a == b for a, b in pairwise(text))
-            if ctc and needed > item.duration * POSITIONS_PER_SECOND:
-                raise UserError(
-                    f"label.ctc_too_short: clip {item.id} has {item.duration:.2f} s for {needed} CTC labels; "
-                    "lower validate.max_characters_per_second or set train.ctc_weight to 0"
-                )
+            require_plain(item.id, text, self.end)
+            require_room(item.id, len(self.prefix) + len(text) + 1, max_positions)
+            if ctc:
+                require_alignable(item.id, text, item.duration)
 
     def wave(self, batch: MicroBatch) -> torch.Tensor:
         """Samples with their tail of silence, shape = (clips, samples of the edge)."""
@@ -69,17 +68,14 @@ class TrainingSet:
         return padded_wave(samples, self.edges.padded_samples(batch.edge))
 
     def labels(self, batch: MicroBatch) -> Labels:
-        """Decoder input and targets; positions behind a label are masked by length, never by token id."""
-        texts = [list(self.texts[i]) for i in batch.clips]
-        longest = max(map(len, texts))
-        fill = [longest - len(text) for text in texts]
-        return Labels(
-            decoder_input=torch.tensor(
-                [[*self.prefix, *text, *[self.end] * n] for text, n in zip(texts, fill, strict=True)]
-            ),
-            targets=torch.tensor([[*text, self.end, *[IGNORED] * n] for text, n in zip(texts, fill, strict=True)]),
-            lengths=torch.tensor([len(text) for text in texts]),
-        )
+        """Decoder input and targets, checked as built.
+
+        Raises:
+            UserError: the arrays lack their one prefix or end, or all targets of a clip are masked.
+        """
+        labels = collate([self.texts[i] for i in batch.clips], self.prefix, self.end)
+        require_sound(labels, [self.utterances[i].id for i in batch.clips], self.prefix, self.end)
+        return labels
 
     def tokens(self, batch: MicroBatch) -> int:
         """Targets of a micro-batch: text tokens and end tokens."""

@@ -11,6 +11,7 @@ from asr.decoding.generate import Transcriber
 from asr.devices import Compute, make_deterministic
 from asr.errors import UserError
 from asr.models.build import SpeechModel, build
+from asr.models.identity import record
 from asr.models.tokenizer import end_id
 from asr.params import TrainStage
 from asr.scoring.wer import score
@@ -45,6 +46,7 @@ def run_training(params: TrainStage, splits: Splits, compute: Compute) -> tuple[
     torch.manual_seed(derive(params.train.seed, "weights"))
     model = build(params.model, params.features, params.language, [item.text for item in splits.train])
     data = TrainingSet.build(splits.train, splits.clips, model.tokenizer, model.edges, params.language)
+    data.require_start(model.network.config.decoder_start_token_id)
     data.require_fitting_labels(model.network.config.max_target_positions, ctc=params.train.ctc_weight > 0)
     objective = Objective(model.network, end_id(model.tokenizer), params.train.label_smoothing, params.train.ctc_weight)
     trainer = make_trainer(params.train, data, objective, compute)
@@ -60,7 +62,7 @@ def run_training(params: TrainStage, splits: Splits, compute: Compute) -> tuple[
 
 
 def metrics(model: SpeechModel, outcome: Outcome) -> dict[str, Any]:
-    """The content of `metrics/train.json`, without its provenance."""
+    """The content of `metrics/train.json` and of `experiment.json`, without its provenance."""
     assert outcome.best is not None, "the last step is always evaluated"
     last = outcome.history.steps[-1]
     return {
@@ -75,6 +77,7 @@ def metrics(model: SpeechModel, outcome: Outcome) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in model.network.parameters()),
         "seconds_of_audio": round(outcome.seconds_of_audio, 2),
         "padding_share": round(1 - outcome.seconds_of_audio / outcome.padded_seconds, 4),
+        **record(model.tokenizer),
     }
 
 
