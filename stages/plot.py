@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from asr.files import replaced_folder
 from asr.params import PlotStage
 from asr.reporting.figures import corpus_figure, evaluation_figure, summary_figure, training_figure
-from asr.reporting.results import Results, read_bars, read_confusions, read_curve, read_results
+from asr.reporting.results import Results, read_bars, read_confusions, read_corpus_tables, read_curve, read_results
 from asr.reporting.style import house_style, save_png
 from asr.reporting.summary import summary
 from asr.stage import run
@@ -38,20 +38,11 @@ def main() -> None:
 
 def _figures(arguments: argparse.Namespace, results: Results) -> dict[str, Figure]:
     return {
-        "data": _corpus(arguments.validate_tables, results),
+        "data": corpus_figure(results.corpus, read_corpus_tables(arguments.validate_tables)),
         "training": _training(arguments.train_tables, results),
         "evaluation": _evaluation(arguments.evaluate_tables, arguments.predictions, results),
         "summary": summary_figure(results),
     }
-
-
-def _corpus(tables: Path, results: Results) -> Figure:
-    return corpus_figure(
-        results.corpus,
-        durations=read_bars(tables / "durations.tsv", "seconds", "clips"),
-        lengths=read_bars(tables / "text_lengths.tsv", "characters", "clips"),
-        rejected=read_bars(tables / "rejected.tsv", "code", "clips"),
-    )
 
 
 def _training(tables: Path, results: Results) -> Figure:

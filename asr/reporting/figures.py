@@ -1,28 +1,47 @@
 """The four figures of a run: corpus, training, evaluation, summary."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from asr.reporting.results import Bars, CorpusResult, Curve, Results, SplitResult, TrainResult
+from asr.reporting.results import Bars, CorpusResult, CorpusTables, Curve, Results, SplitResult, TrainResult
 from asr.reporting.style import BLUE, GREEN, INK, MUTED, ORANGE, VERMILION, new_figure, no_data
 
 _PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g} %")
 _THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 _SHORT = FuncFormatter(lambda value, _: f"{value:g}")
+MOST_REASONS = 13
+"""Rows of a ranking; more would not be read."""
+FEWEST_ROWS = 6
+"""A ranking has room for at least so many, so that a single bar is not a block."""
+MOST_SOURCES = 8
+MOST_LETTERS = 22
+"""Of a source's name."""
 
 
-def corpus_figure(corpus: CorpusResult, durations: Bars, lengths: Bars, rejected: Bars) -> Figure:
-    """Distributions of the kept clips, and why the others were rejected."""
+def corpus_figure(corpus: CorpusResult, tables: CorpusTables) -> Figure:
+    """Above, distributions of the kept clips; below, how they divide, and why clips were rejected or warned of."""
     title = f"Corpus: {corpus.clips_kept:,} clips kept of {corpus.clips_in:,}, {corpus.hours_kept:,.2f} h"
-    figure = new_figure(11, 4.2, title)
-    left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
-    _histogram(left, durations, "Clip length", "seconds")
-    _histogram(middle, lengths, "Transcript length", "characters")
-    _ranking(right, rejected, "Rejected clips by reason", VERMILION, "nothing was rejected")
+    hours = _hours(corpus, tables.sources)
+    rejected, warned = _most(tables.rejected, MOST_REASONS), _most(tables.warned, MOST_REASONS)
+    # Bars are equally thick in all panels below, however many there are.
+    rows = max(FEWEST_ROWS, *(len(table.labels) for table in (hours, tables.groups, rejected, warned)))
+    heights = (3.8, 0.9 + 0.28 * rows)
+    figure = new_figure(15, sum(heights), title)
+    # Two layouts: the long names below would else push the panels above apart.
+    (above,), (below,) = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)
+    _distributions(above.subplots(1, 4), corpus.quantiles, tables)
+    panels = below.subplots(1, 4)
+    colors = [BLUE if label in vars(corpus.splits) else GREEN for label in hours.labels]
+    lengths = f"Length by split{' and source' if GREEN in colors else ''}"
+    _ranking(panels[0], hours, lengths, colors, "", rows, _length)
+    _ranking(panels[1], _readable(tables.groups), "Groups by their clips", GREEN, "no groups", rows)
+    _ranking(panels[2], rejected, "Rejected clips by reason", VERMILION, "nothing was rejected", rows)
+    _ranking(panels[3], warned, "Kept with a warning", ORANGE, "nothing was warned of", rows)
     return figure
 
 
@@ -112,30 +131,91 @@ def _rates(axes: Axes, results: Results) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
 
 
-def _histogram(axes: Axes, table: Bars, title: str, unit: str) -> None:
-    """Bars between the borders in labels such as `2.0-2.5`."""
+def _distributions(panels: Sequence[Axes], quantiles: Mapping[str, Mapping[str, float]], tables: CorpusTables) -> None:
+    rates = tables.characters_per_second
+    _histogram(panels[0], tables.durations, "Clip length", "seconds", quantiles.get("duration"))
+    _histogram(panels[1], tables.text_lengths, "Transcript length", "characters")
+    _histogram(panels[2], rates, "Speaking rate", "characters a second", quantiles.get("characters_per_second"))
+    _histogram(panels[3], tables.snr, "Signal to noise", "dB", quantiles.get("snr_db"))
+
+
+def _histogram(axes: Axes, table: Bars, title: str, unit: str, quantiles: Mapping[str, float] | None = None) -> None:
+    """Bars between the borders in labels such as `02.0-02.5`; a label such as `30+` is an open end, drawn grey."""
     axes.set_title(title)
-    lows = [float(label.split("-")[0]) for label in table.labels]
-    width = lows[1] - lows[0] if len(lows) > 1 else 1.0
-    axes.bar(lows, table.values, width=width * 0.92, align="edge", color=BLUE)
-    axes.set(xlabel=unit, ylabel="clips")
+    if not any(table.values):
+        no_data(axes, "no clip with a text")
+        return
+    borders = [[float(border) for border in label.rstrip("+").split("-")] for label in table.labels]
+    lows = [border[0] for border in borders]
+    width = lows[1] - lows[0] if len(lows) > 1 else borders[0][-1] - lows[0]
+    colors = [MUTED if label.endswith("+") else BLUE for label in table.labels]
+    axes.bar(lows, table.values, width=width * 0.92, align="edge", color=colors)
+    remarks = [unit]
+    if quantiles:
+        remarks.append(f"median {quantiles['p50']:.1f}; 98 % within {quantiles['p1']:.1f} to {quantiles['p99']:.1f}")
+    if MUTED in colors:
+        remarks.append(f"grey: {lows[-1]:g} and more")
+    axes.set(xlabel="\n".join(remarks), ylabel="clips")
     axes.yaxis.set_major_formatter(_THOUSANDS)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
-def _ranking(axes: Axes, table: Bars, title: str, color: str, empty: str) -> None:
-    """Horizontal bars, the largest on top, each with its count."""
+def _hours(corpus: CorpusResult, sources: Bars) -> Bars:
+    """Hours of the splits, and of the sources where there are several."""
+    shown = _most(sources, MOST_SOURCES) if len(sources.labels) > 1 else Bars((), ())
+    splits = {name: size.hours for name, size in vars(corpus.splits).items()}
+    return Bars((*splits, *map(_shortened, shown.labels)), (*splits.values(), *shown.values))
+
+
+def _readable(groups: Bars) -> Bars:
+    """Labels such as `00010-00019` without the zeros that they need to be sorted by name."""
+    labels = (re.sub(r"\b0+(?=\d)", "", label).replace("-", " to ") for label in groups.labels)
+    return Bars(tuple(labels), groups.values)
+
+
+def _most(table: Bars, most: int) -> Bars:
+    """The first rows of a long ranking, and the others as one."""
+    if len(table.labels) <= most:
+        return table
+    shown = most - 1
+    others = f"{len(table.labels) - shown} others"
+    return Bars((*table.labels[:shown], others), (*table.values[:shown], sum(table.values[shown:])))
+
+
+def _shortened(name: str) -> str:
+    """A name that fits beside a bar; its end tells data sets of one owner apart."""
+    return name if len(name) <= MOST_LETTERS else f"{name[:7]}…{name[8 - MOST_LETTERS :]}"
+
+
+def _length(hours: float) -> str:
+    return f"{hours:,.2f} h" if hours >= 0.1 else f"{hours * 60:.1f} min"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _ranking(
+    axes: Axes,
+    table: Bars,
+    title: str,
+    color: str | Sequence[str],
+    empty: str,
+    rows: int = FEWEST_ROWS,
+    written: Callable[[float], str] = _count,
+) -> None:
+    """Horizontal bars from the top down, each with its value and as high as if there were `rows` of them."""
     axes.set_title(title)
     if not table.labels:
         no_data(axes, empty)
         return
     places = np.arange(len(table.labels))
     bars = axes.barh(places, table.values, color=color, height=0.7)
-    axes.bar_label(bars, [f"{value:,.0f}" for value in table.values], padding=3, color=INK)
+    axes.bar_label(bars, list(map(written, table.values)), padding=3, color=INK)
     axes.set_yticks(places, table.labels)
-    axes.invert_yaxis()
+    axes.set(xlim=(0, (max(table.values) or 1) * 1.3), ylim=(max(rows, len(places)) - 0.4, -0.6))
+    axes.spines["left"].set_bounds(-0.5, len(places) - 0.5)
     _only_bars(axes)
-    axes.margins(x=0.12)
 
 
 def _only_bars(axes: Axes) -> None:

@@ -16,6 +16,24 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class SplitSize:
+    """Kept clips of one split."""
+
+    clips: int
+    hours: float
+    groups: int
+
+
+@dataclass(frozen=True)
+class SplitSizes:
+    """Kept clips of every split."""
+
+    train: SplitSize
+    validation: SplitSize
+    test: SplitSize
+
+
+@dataclass(frozen=True)
 class CorpusResult:
     """From `metrics/validate.json`."""
 
@@ -24,6 +42,9 @@ class CorpusResult:
     hours_kept: float
     rejected: Mapping[str, int]
     """Clips by reason code."""
+    quantiles: Mapping[str, Mapping[str, float]]
+    """Percentiles, such as `p50`, of what is measured of spoken clips; empty where there is none."""
+    splits: SplitSizes
 
 
 @dataclass(frozen=True)
@@ -101,6 +122,22 @@ class Bars:
 
 
 @dataclass(frozen=True)
+class CorpusTables:
+    """The tables under `plots/validate`, of clips where nothing else is said."""
+
+    durations: Bars
+    text_lengths: Bars
+    characters_per_second: Bars
+    snr: Bars
+    groups: Bars
+    """Groups by their number of clips."""
+    sources: Bars
+    """Kept hours by source."""
+    rejected: Bars
+    warned: Bars
+
+
+@dataclass(frozen=True)
 class Curve:
     """A value over optimizer steps; both run in the same order."""
 
@@ -131,6 +168,24 @@ def read_bars(path: Path, label: str, value: str) -> Bars:
     """
     labels, values = _columns(path, (label, value))
     return Bars(tuple(labels), _numbers(path, values))
+
+
+def read_corpus_tables(folder: Path) -> CorpusTables:
+    """What validate wrote for people.
+
+    Raises:
+        UserError: a table or a column is missing, or a value is no number.
+    """
+    return CorpusTables(
+        durations=read_bars(folder / "durations.tsv", "seconds", "clips"),
+        text_lengths=read_bars(folder / "text_lengths.tsv", "characters", "clips"),
+        characters_per_second=read_bars(folder / "characters_per_second.tsv", "characters_per_second", "clips"),
+        snr=read_bars(folder / "snr.tsv", "snr_db", "clips"),
+        groups=read_bars(folder / "groups.tsv", "clips_per_group", "groups"),
+        sources=read_bars(folder / "sources.tsv", "source", "hours_kept"),
+        rejected=read_bars(folder / "rejected.tsv", "code", "clips"),
+        warned=read_bars(folder / "warned.tsv", "code", "clips"),
+    )
 
 
 def read_curve(path: Path, value: str) -> Curve:
