@@ -1,55 +1,71 @@
 """Decodes audio to mono 16 kHz PCM16, or says with a reason code why it cannot be done faithfully.
 
-libsndfile is silent about much that is wrong (a WAV cut in half reports the half as the whole), so
-sizes, counts, finiteness and range are checked here. The codes of `AudioError` are listed in
-`docs/bad-data.md`.
+libsndfile is silent about much that is wrong (a WAV cut in half reports the half as the whole). So
+`asr.containers` reads first what the bytes promise, and the decoded samples are held to it. The codes
+of `AudioError` are listed in `docs/bad-data.md`.
 """
 
-import codecs
+import hashlib
 import io
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from struct import Struct
+from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from asr.pcm import SAMPLE_RATE, AudioError, Pcm16
+from asr.containers import foreign, read, riff
+from asr.containers.blocks import FloatCheck, Mixer, floats, packed
+from asr.containers.promise import MAX_RATE, MAX_SECONDS, Promise, check_form, check_length
+from asr.pcm import SAMPLE_RATE, AudioError, Encoded, Pcm16, Sound
 
-MAX_SECONDS = 1800
-"""Longest clip that is decoded; Whisper's window is 30 s, so anything near this was never an utterance."""
 MAX_BYTES = 1 << 30
-MIN_RATE, MAX_RATE = 4_000, 192_000
-MAX_CHANNELS = 8
 FULL_SCALE = 32_768
 """PCM16 steps from zero to full scale."""
 BLOCK = 1 << 20
 """Frames read at once: bounds what a false header makes this process allocate (32 MiB for 8 channels)."""
-OPEN_SIZE = 0xFFFFFFFF
-"""RIFF data size of a writer that could not seek back, or of RF64, whose `ds64` chunk holds the true one."""
+LITTLE_INT16 = np.dtype("<i2")
+PLAIN = "WAV PCM_16"
+FOREIGN_DELAY = 4096
+"""Frames: four blocks of AAC, which its encoders add and its decoders may or may not take away."""
+HASHED = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}
+"""Bits a sample of the FLAC forms whose MD5 can be checked."""
+WAV_HEAD = Struct("<4sI8sIHHIIHH4sI")
+"""The canonical WAV header of 44 bytes."""
+PLAIN_FORM = (b"WAVEfmt ", 16, riff.PCM, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16, b"data")
+"""Its fields from the third on, but for the size, for what is stored as it comes."""
 
 
-def decode_file(path: Path) -> Pcm16:
-    """Decodes a regular file, shape = (samples,); see `decode`.
+def decode_file(path: Path) -> Sound:
+    """Decodes a regular file; see `decode`.
 
     Raises:
         AudioError: the file is absent, unreadable or too large, or `decode` refuses its content.
     """
+    return decode(read_file(path), path.name)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        AudioError: it is absent, unreadable or larger than `MAX_BYTES`.
+    """
     try:
         if not path.is_file():
             raise AudioError("audio.missing", "no such file")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise AudioError("audio.header_absurd", f"{size} bytes; the cap is {MAX_BYTES}: cut it into utterances")
-        data = path.read_bytes()
+        _check_bytes(path.stat().st_size)
+        return path.read_bytes()
     except OSError as error:
         raise AudioError("audio.unreadable", f"the file cannot be read: {error.strerror}") from error
-    return decode(data)
 
 
-def decode(data: bytes) -> Pcm16:
-    """Decodes a file's bytes; shape = (samples,), mono, 16 kHz.
+def decode(data: Encoded, name: str = "", /) -> Sound:
+    """Decodes a file's bytes; `name` is only asked whether its extension tells the truth.
 
     PCM16 at 16 kHz in one channel is returned bit for bit. Anything else goes through float32: mean of
     the channels, soxr's HQ resampler, rounding to the nearest step with saturation.
@@ -57,18 +73,33 @@ def decode(data: bytes) -> Pcm16:
     Raises:
         AudioError: the bytes are no audio, are cut short, or cannot be rendered without guessing.
     """
-    if not data:
-        raise AudioError("audio.zero_bytes", "the file is empty")
-    _check_riff_sizes(data)
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            _check_header(file)
-            pcm = _pcm16(file)
-    except soundfile.LibsndfileError as error:
-        raise _refusal(data, error) from error
-    if not pcm.size:
-        raise AudioError("audio.no_samples", "a header without samples")
-    return pcm
+    sound = plain_wav(data)
+    if sound is None:
+        sound = _decode_any(bytes(data))
+    if read.contradicts(name, sound.encoding.split()[0]):
+        return replace(sound, notes=(*sound.notes, "audio.wrong_extension"))
+    return sound
+
+
+def plain_wav(data: Encoded) -> Sound | None:
+    """The sound of a faultless RIFF WAV of PCM16, mono, 16 kHz, without libsndfile; None for anything else.
+
+    The samples are read-only and share the memory of `data`.
+    """
+    length = len(data)
+    if not WAV_HEAD.size < length <= 2 * SAMPLE_RATE * MAX_SECONDS:
+        return None
+    magic, stated, *form, size = WAV_HEAD.unpack_from(data)
+    if magic != b"RIFF":
+        return None
+    if tuple(form) == PLAIN_FORM and size + 44 == length == stated + 8 and size % 2 == 0:
+        return Sound(np.frombuffer(data, LITTLE_INT16, size // 2, 44), PLAIN, SAMPLE_RATE, 1)
+    place = riff.plain_samples(bytes(data))
+    if place is None:
+        return None
+    start, size = place
+    pcm = np.require(np.frombuffer(data, LITTLE_INT16, size // 2, start), requirements="A")
+    return Sound(pcm, PLAIN, SAMPLE_RATE, 1)
 
 
 def wav_bytes(pcm: Pcm16) -> bytes:
@@ -78,107 +109,104 @@ def wav_bytes(pcm: Pcm16) -> bytes:
     return buffer.getvalue()
 
 
-def _pcm16(file: soundfile.SoundFile) -> Pcm16:
-    if (file.samplerate, file.channels, file.subtype) == (SAMPLE_RATE, 1, "PCM_16"):
-        exact: Pcm16 = _read(file, "int16")[:, 0]
-        return exact
-    samples = _read(file, "float32")
-    if file.subtype in ("FLOAT", "DOUBLE"):
-        _check_float(samples)
-    mono: NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
-    if file.samplerate != SAMPLE_RATE:
-        mono = soxr.resample(mono, file.samplerate, SAMPLE_RATE, quality="HQ")
-    return np.clip(np.rint(mono * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+def _check_bytes(size: int) -> None:
+    if size > MAX_BYTES:
+        raise AudioError("audio.header_absurd", f"{size} bytes; the cap is {MAX_BYTES}: cut it into utterances")
 
 
-def _read(file: soundfile.SoundFile, dtype: Literal["int16", "float32"]) -> NDArray[Any]:
-    """All frames in blocks, shape = (frames, channels); raises AudioError where the header promised more."""
-    blocks = [np.zeros((0, file.channels), dtype)]
+def _decode_any(data: bytes) -> Sound:
+    """Decodes what is not a plain WAV, or says why not."""
+    if not data:
+        raise AudioError("audio.zero_bytes", "the file is empty")
+    _check_bytes(len(data))
+    promise = read.promise(data)
+    if promise.codec:
+        return _foreign(data, promise)
+    if promise.frames == 0:
+        raise AudioError("audio.no_samples", "a header without samples")
+    check_length(promise.frames or 0, promise.rate or SAMPLE_RATE)
     try:
-        while len(block := file.read(BLOCK, dtype=dtype, always_2d=True)):
-            blocks.append(block)
+        with soundfile.SoundFile(io.BytesIO(promise.content or data)) as file:
+            return _read(file, promise)
     except soundfile.LibsndfileError as error:
-        message = f"{file.format} of {file.frames} frames stops decoding: cut short or damaged ({error.error_string})"
-        raise AudioError("audio.undecodable", message) from error
-    samples = np.concatenate(blocks)
-    if len(samples) < file.frames:
-        raise AudioError("audio.truncated", f"{len(samples)} of the {file.frames} frames in the header are there")
-    return samples
+        raise AudioError(promise.failure, f"libsndfile: {error.error_string}") from error
 
 
-def _check_header(file: soundfile.SoundFile) -> None:
-    if not MIN_RATE <= file.samplerate <= MAX_RATE:
-        raise AudioError("audio.bad_rate", f"{file.samplerate} Hz; accepted are {MIN_RATE} to {MAX_RATE}")
-    if file.channels > MAX_CHANNELS:
-        raise AudioError("audio.bad_channels", f"{file.channels} channels; accepted are 1 to {MAX_CHANNELS}")
-    if file.frames > MAX_SECONDS * file.samplerate:
-        seconds = file.frames // file.samplerate
-        raise AudioError("audio.header_absurd", f"the header claims {seconds} s; the cap is {MAX_SECONDS} s")
+def _read(file: soundfile.SoundFile, promise: Promise) -> Sound:
+    """Decodes to the end and holds the result to the promise; raises AudioError where they differ."""
+    check_form(file.samplerate, file.channels)
+    if file.channels != promise.channels:
+        raise AudioError("audio.bad_format", f"{promise.channels} channels in the header, {file.channels} decoded")
+    mixer, check, digest = Mixer(file.channels), FloatCheck(), hashlib.md5(usedforsecurity=False)
+    hashed = promise.md5 is not None and HASHED.get(file.subtype) == promise.bits
+    for block in _blocks(file, promise, hashed):
+        if hashed:
+            digest.update(packed(block, promise.bits))
+        if file.subtype in ("FLOAT", "DOUBLE"):
+            check.add(block)
+        mixer.add(block)
+        check_length(mixer.frames, file.samplerate)
+    check.judge()
+    if promise.frames is None and file.frames <= MAX_SECONDS * file.samplerate:
+        promise = replace(promise, frames=file.frames, rate=file.samplerate)
+    _compare(mixer.frames, file.samplerate, promise, promise.slack)
+    if hashed and digest.digest() != promise.md5:
+        raise AudioError("audio.hash_mismatch", "the samples have another MD5 than the one their encoder stored")
+    return _sound(mixer, f"{promise.container} {file.subtype}", file.samplerate, promise.notes)
 
 
-def _check_float(samples: NDArray[np.float32]) -> None:
-    """Raises AudioError for what only files of floats can hold: NaN, infinity, magnitudes beyond full scale."""
-    bad = int(np.count_nonzero(~np.isfinite(samples)))
-    if bad:
-        raise AudioError("signal.nonfinite", f"{bad} samples are NaN or infinite")
-    peak = float(np.abs(samples).max(initial=0))
-    # One step beyond is what int16 / 32767 makes of -32768; rounding saturates it without harm.
-    if peak > 1 + 1 / FULL_SCALE:
-        raise AudioError("signal.out_of_range", f"largest sample {peak:g}; full scale is 1")
-
-
-def _check_riff_sizes(data: bytes) -> None:
-    """Raises AudioError for a WAV that ends before its data chunk does: libsndfile takes the rest for the whole."""
-    if data[:4] not in (b"RIFF", b"RIFX", b"RF64") or data[8:12] != b"WAVE":
-        return
-    order: Literal["big", "little"] = "big" if data[:4] == b"RIFX" else "little"
-    position, long_size = 12, OPEN_SIZE
-    while position + 8 <= len(data):
-        name, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], order)
-        body = position + 8
-        if name == b"ds64":
-            long_size = int.from_bytes(data[body + 8 : body + 16], "little")
-        if name == b"data":
-            size = long_size if size == OPEN_SIZE else size
-            # A header alone is not cut short: `decode` finds that it has no samples.
-            if size != OPEN_SIZE and body < len(data) < body + size:
-                raise AudioError("audio.truncated", f"{len(data) - body} of the {size} bytes of samples are there")
-            return
-        position = body + size + size % 2
-    raise AudioError("audio.truncated", "the WAV ends before its samples begin")
-
-
-_FOREIGN = (
-    (4, b"ftyp", "MP4/M4A"),
-    (0, b"\x1aE\xdf\xa3", "WebM/Matroska"),
-    (0, b"\xff\xf1", "AAC"),
-    (0, b"\xff\xf9", "AAC"),
-    (0, b"#!AMR", "AMR"),
-    (0, b"\x30\x26\xb2\x75", "WMA"),
-)
-"""Offset, signature and name of formats that libsndfile lacks."""
-
-
-def _refusal(data: bytes, error: soundfile.LibsndfileError) -> AudioError:
-    """Why libsndfile could not open the bytes, named as precisely as their beginning allows."""
-    for start, signature, name in _FOREIGN:
-        if data.startswith(signature, start):
-            advice = "convert it, for example with `ffmpeg -i in -ar 16000 -ac 1 out.wav`"
-            return AudioError("audio.unsupported_codec", f"{name}: {advice}")
-    text = _text_kind(data[:512])
-    if text:
-        return AudioError("audio.not_audio", f"{text} instead of audio; fetch the file again")
-    return AudioError("audio.undecodable", f"libsndfile: {error.error_string}")
-
-
-def _text_kind(head: bytes) -> str:
-    """What kind of text `head` begins, or nothing for binary data."""
+def _blocks(file: soundfile.SoundFile, promise: Promise, hashed: bool) -> Iterator[NDArray[Any]]:
+    """All samples, shape = (frames, channels), as integers where their width or their MD5 is wanted."""
+    dtype = "int32" if hashed else "float32"
+    dtype = {"PCM_16": "int16", "DOUBLE": "float64"}.get(file.subtype, dtype)
+    room = min(BLOCK, max(1, file.frames))
+    left = MAX_SECONDS * MAX_RATE if promise.limit is None else promise.limit
     try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head).lstrip()  # a cut last character is no error
-    except UnicodeDecodeError:
-        return ""
-    if text.startswith("version https://git-lfs"):
-        return "a Git LFS pointer (`git lfs pull` fetches the file)"
-    if text.startswith(("<", "{", "[")):
-        return "an HTML or XML page" if text[0] == "<" else "a JSON document"
-    return "plain text" if text and all(c.isprintable() or c.isspace() for c in text) else ""
+        while len(block := file.read(min(room, left), dtype=dtype, always_2d=True)):
+            left -= len(block)
+            yield block
+    except soundfile.LibsndfileError as error:
+        message = f"{promise.container} stops decoding: cut short or damaged ({error.error_string})"
+        raise AudioError(promise.failure, message) from error
+
+
+def _compare(frames: int, rate: int, promise: Promise, slack: int) -> None:
+    """Raises AudioError where more or fewer frames came out than the file's own bytes promise."""
+    if promise.frames is None:
+        if not frames:
+            raise AudioError("audio.no_samples", "a header without samples")
+        return
+    wanted = promise.frames * rate / (promise.rate or rate)
+    if frames < wanted - slack:
+        raise AudioError("audio.truncated", f"{frames} of the {wanted:.0f} frames in the header are there")
+    if frames > wanted + slack:
+        raise AudioError("audio.header_length", f"{wanted:.0f} frames in the header, but {frames} decoded")
+
+
+def _foreign(data: bytes, promise: Promise) -> Sound:
+    """Decodes what libsndfile cannot, where another decoder is installed."""
+    samples, rate = foreign.decoded(data, promise)
+    slack = max(rate // 10, (promise.frames or 0) // 100, FOREIGN_DELAY)
+    _compare(len(samples), rate, promise, slack)
+    mixer = Mixer(samples.shape[1])
+    mixer.add(samples)
+    return _sound(mixer, f"{promise.container} {promise.codec}", rate, promise.notes)
+
+
+def _sound(mixer: Mixer, encoding: str, rate: int, notes: tuple[str, ...]) -> Sound:
+    mono = mixer.mono()
+    if not mono.size:
+        raise AudioError("audio.no_samples", "a header without samples")
+    if rate != SAMPLE_RATE:
+        mono = soxr.resample(floats(mono), rate, SAMPLE_RATE, quality="HQ")
+        notes = (*notes, "signal.resampled")
+    return Sound(_pcm16(mono), encoding, rate, mixer.channels, mixer.correlation(), mixer.gap_db(), notes)
+
+
+def _pcm16(mono: NDArray[Any]) -> Pcm16:
+    """Rounded to the nearest step, beyond full scale to the last; PCM16 as it is."""
+    if mono.dtype == np.int16:
+        return mono
+    steps = floats(mono) * np.float32(FULL_SCALE)
+    np.clip(np.rint(steps, out=steps), -FULL_SCALE, FULL_SCALE - 1, out=steps)
+    return steps.astype(np.int16)

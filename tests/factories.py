@@ -7,8 +7,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from asr.audio import decode
+from asr.corpus.clips import AudioRef
 from asr.params import DataParams
-from asr.pcm import SAMPLE_RATE, Pcm16
+from asr.pcm import SAMPLE_RATE, Decode, Pcm16, Sound
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,13 @@ class ToneAudio:
     frequency: float
     seconds: float = 0.1
 
-    def samples(self) -> Pcm16:
-        return pcm16(tone(self.frequency, self.seconds))
+    def sound(self, _: Decode) -> Sound:
+        return Sound(pcm16(tone(self.frequency, self.seconds)), "synthesis", SAMPLE_RATE, 1)
+
+
+def samples_of(audio: AudioRef) -> Pcm16:
+    """What a reference decodes to."""
+    return audio.sound(decode).pcm
 
 
 def tone(frequency: float, seconds: float, rate: int = SAMPLE_RATE, amplitude: float = 0.5) -> NDArray[np.float64]:
@@ -61,6 +68,9 @@ def data_params(**changes: object) -> DataParams:
         "text_column": "text",
         "group_column": None,
         "split_column": None,
+        "duration_column": None,
+        "licence": None,
+        "encoding": "utf-8",
         "language": "az",
         "seed": 1,
     }
