@@ -35,6 +35,7 @@ class DataParams:
     duration_column: str | None
     licence: str | None
     encoding: str
+    vad: bool
     language: Language
     seed: Annotated[int, Range(low=0)]
 
@@ -59,6 +60,7 @@ class ValidateParams:
     warn_bandwidth: Annotated[float, Range(low=0, high=8000)]
     warn_silence: Annotated[Seconds, Range(low=0)]
     warn_snr_db: float
+    warn_speech_share: Annotated[float, Range(low=0, high=1)]
     warn_tone_share: Annotated[float, Range(low=0, high=1)]
     warn_edge_db: Annotated[float, Range(high=0)]
     warn_zero_run: Annotated[Seconds, Range(low=0)]

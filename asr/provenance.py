@@ -61,20 +61,19 @@ def import_closure(entry: Path, root: Path) -> list[Path]:
 
     Files that hold a docstring only are left out: they cannot change a result.
     """
-    found: set[Path] = set()
+    found: dict[Path, ast.Module] = {}
     waiting = [entry]
     while waiting:
         path = waiting.pop()
-        if path in found:
-            continue
-        found.add(path)
-        waiting.extend(_imported_files(path, root))
-    return sorted(path for path in found if _has_code(path))
+        if path not in found:
+            found[path] = ast.parse(path.read_text(encoding="utf-8"))
+            waiting.extend(_imported_files(found[path], root))
+    return sorted(path for path, module in found.items() if _has_code(module))
 
 
-def _imported_files(path: Path, root: Path) -> list[Path]:
+def _imported_files(module: ast.Module, root: Path) -> list[Path]:
     files: list[Path] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(module):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -92,9 +91,8 @@ def _module_files(name: str, root: Path) -> list[Path]:
     return [path for path in candidates if path.is_file()]
 
 
-def _has_code(path: Path) -> bool:
-    body = ast.parse(path.read_text(encoding="utf-8")).body
-    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
+def _has_code(module: ast.Module) -> bool:
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in module.body)
 
 
 def _digest(content: bytes) -> str:

@@ -196,6 +196,7 @@ def _numbers(duration: NDArray[np.float64], chance: np.random.Generator) -> dict
         "clipped": mostly(0.0, 0.003, 0.02),
         "dc_offset": np.zeros(clips),
         "snr_db": mostly(30.0, 6.0, 0.02),
+        "speech_share": np.full(clips, np.nan),
         "lead_silence": mostly(0.1, 1.5, 0.02),
         "tail_silence": np.full(clips, 0.1),
         "silence": np.full(clips, 0.1),

@@ -4,32 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from asr.corpus.index import IndexRow
+from asr.corpus.verdict import DEFAULTS
 from asr.params import ValidateParams
 
-LIMITS = ValidateParams(
-    min_duration=0.1,
+LIMITS = replace(
+    DEFAULTS,
     max_duration=10.0,
-    max_duration_gap=0.1,
-    silence_dbfs=-60.0,
-    max_clipped=0.01,
-    min_channel_correlation=-0.9,
-    min_characters_per_second=1.0,
-    max_characters_per_second=25.0,
     max_label_tokens=100,
-    tokenizer=None,
-    warn_clipped=0.001,
-    warn_channel_gap_db=20.0,
-    warn_channel_correlation=0.5,
-    warn_bandwidth=4100.0,
-    warn_silence=1.0,
-    warn_snr_db=10.0,
-    warn_tone_share=0.9,
-    warn_edge_db=-10.0,
-    warn_zero_run=0.05,
-    warn_slow=4.0,
-    warn_fast=22.0,
-    warn_rate_ratio=1.7,
-    near_audio_bits=8,
     near_text_share=0.1,
     external="",
     max_rejected=1.0,
@@ -69,6 +50,7 @@ def index_row(number: int = 0, **changes: Any) -> IndexRow:
         clipped=0.0,
         dc_offset=0.0,
         snr_db=30.0,
+        speech_share=None,
         lead_silence=0.1,
         tail_silence=0.1,
         silence=0.1,

@@ -137,6 +137,7 @@ def test_a_decoded_clip_is_a_row_with_its_measurements_and_its_samples_in_the_st
         "channels": 1,
         "channel_correlation": 1.0,
         "channel_gap_db": 0.0,
+        "speech_share": None,
         "notes": "text.bom",
         "code": "",
         "message": "",

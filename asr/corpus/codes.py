@@ -54,7 +54,7 @@ ACTIONS = {
         Action.WARN,
         "audio.wrong_extension audio.trailing_bytes "
         "signal.negative_example signal.some_clipping signal.channels_differ signal.narrowband signal.long_silence "
-        "signal.low_snr signal.tone signal.rate_mislabel signal.cut_edge signal.dropout "
+        "signal.low_snr signal.little_speech signal.tone signal.rate_mislabel signal.cut_edge signal.dropout "
         "text.mixed_script text.language text.alphabet text.ascii_folded text.digits text.all_caps text.unusual_rate "
         "manifest.licence manifest.pii split.group_overlap split.near_conflicting_text "
         "stream.empty_chunk stream.gap stream.repeat stream.max_segment stream.no_speech",

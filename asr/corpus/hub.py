@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from asr.corpus.clips import SourceClip
 from asr.corpus.manifest import Columns
 from asr.corpus.rows import clip_of
-from asr.corpus.selection import Part, Source, chosen_rows, part_size
+from asr.corpus.selection import Part, Source, chosen_rows, part_size, telling_names
 from asr.errors import UserError
 from asr.params import DataParams
 
@@ -141,16 +141,13 @@ def _streamed(rows: "datasets.IterableDataset", columns: Columns, data: DataPara
 
 
 def _stored(rows: "datasets.Dataset", columns: Columns, data: DataParams, name: str) -> Source:
-    names = _names(rows, columns.audio)
-    given = [audio_name for audio_name in names if audio_name]
-    named = len(set(given)) == len(given)
-    taken = chosen_rows(names if named else [""] * len(names), data.max_clips, data.seed)
+    names, notes = telling_names(_names(rows, columns.audio), name)
+    taken = chosen_rows(names, data.max_clips, data.seed)
     size = part_size(len(taken))
     parts: list[Part] = [
-        StoredPart(rows, tuple(taken[start : start + size]), columns, name, named)
+        StoredPart(rows, tuple(taken[start : start + size]), columns, name, not notes)
         for start in range(0, len(taken), size)
     ]
-    notes = () if named else (f"{name}: audio names repeat, so ids are hashes of the samples",)
     return Source(parts, len(taken), notes)
 
 

@@ -63,6 +63,8 @@ class IndexRow:
     """Mean sample, full scale = 1, before the high-pass that removes a large one."""
     snr_db: float
     """Estimated level of the louder over the quieter moments (dB); `asr/corpus/measure.py` says how."""
+    speech_share: float | None
+    """Share of the clip in which a voice is heard, by Silero VAD; None where it was not asked for."""
     lead_silence: float
     """Seconds before the first sound."""
     tail_silence: float
@@ -90,6 +92,8 @@ class IndexRow:
 _TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), float | None: pa.float64()}
 SCHEMA = pa.schema([(field.name, _TYPES[field.type]) for field in dataclasses.fields(IndexRow)])  # type: ignore[index]  # types, not strings
 TEXTS = tuple(field.name for field in SCHEMA if field.type == pa.string())
+OPTIONAL = tuple(field.name for field in dataclasses.fields(IndexRow) if field.type == float | None)
+"""Numbers that a clip may lack: None in a row, null in the file, NaN in a column."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class Index:
     texts: Mapping[str, Sequence[str]]
     """The columns of words, by the names in `IndexRow`."""
     numbers: Mapping[str, NDArray[Any]]
-    """The columns of numbers, each of shape = (rows,); `declared` is NaN where nothing is stated."""
+    """The columns of numbers, each of shape = (rows,); NaN where a row has none (`OPTIONAL`)."""
 
     def __len__(self) -> int:
         return len(self.texts["id"])
@@ -111,8 +115,7 @@ class Index:
         """One row as an object."""
         values: dict[str, Any] = {name: column[place] for name, column in self.texts.items()}
         values |= {name: column[place].item() for name, column in self.numbers.items()}
-        if math.isnan(values["declared"]):
-            values["declared"] = None
+        values |= {name: None for name in OPTIONAL if math.isnan(values[name])}
         return IndexRow(**values)
 
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from asr.corpus.clips import SourceClip
 from asr.corpus.manifest import Columns
 from asr.corpus.rows import clip_of
-from asr.corpus.selection import Source, chosen_rows, file_state, part_size
+from asr.corpus.selection import Source, chosen_rows, file_state, part_size, telling_names
 from asr.errors import UserError
 from asr.params import DataParams
 
@@ -90,12 +90,9 @@ def open_parquet(data: DataParams, columns: Columns, path: Path) -> Source:
     if not files:
         raise UserError(f"data.path = '{path}': no *.parquet file in this folder; put the data set's files there")
     groups = _row_groups(files, columns)
-    names = _names(files, columns.audio)
-    given = [name for name in names if name]
-    named = len(set(given)) == len(given)
-    taken = chosen_rows(names if named else [""] * len(names), data.max_clips, data.seed)
-    parts = [ParquetPart(pieces, columns, "parquet", named) for pieces in _shared_out(groups, taken)]
-    notes = () if named else ("parquet: audio names repeat, so ids are hashes of the samples",)
+    names, notes = telling_names(_names(files, columns.audio), "parquet")
+    taken = chosen_rows(names, data.max_clips, data.seed)
+    parts = [ParquetPart(pieces, columns, "parquet", not notes) for pieces in _shared_out(groups, taken)]
     return Source(parts, len(taken), notes)
 
 

@@ -18,6 +18,7 @@ from asr.corpus.index import SCHEMA, IndexRow, as_table
 from asr.corpus.measure import NOTHING, Measurements, measure
 from asr.corpus.selection import Part
 from asr.corpus.store import ShardWriter
+from asr.corpus.voice import detector
 from asr.files import write_json
 from asr.pcm import AudioError, Decode, Pcm16, Sound
 
@@ -25,6 +26,8 @@ ID_DIGITS = 16
 """Hexadecimal digits of a clip id (64 bits)."""
 ROWS = 1024
 """Index rows held as objects before they become a batch of columns."""
+SpeechShare = Callable[[Pcm16], float]
+"""Share of a clip in which a voice is heard, of samples of shape = (samples,)."""
 _SILENT = Sound(pcm=None, encoding="", rate=0, channels=0)  # type: ignore[arg-type]  # stands for nothing
 
 
@@ -36,6 +39,8 @@ class Job:
     part: Part
     folder: Path
     licence: str
+    vad: bool = False
+    """Whether to measure the share of speech as well."""
 
     @property
     def shards(self) -> Path:
@@ -72,7 +77,7 @@ def decode_part(job: Job, decode: Decode, tick: Callable[[], None]) -> None:
     The bytes depend on the part alone.
 
     Raises:
-        UserError: a row of the source does not fit.
+        UserError: a row of the source does not fit, or a package is missing that `job.vad` needs.
     """
     for path in [job.marker, *job.shards.glob(f"clips-{job.number:05d}-*.arrow")]:
         path.unlink(missing_ok=True)
@@ -83,8 +88,18 @@ def decode_part(job: Job, decode: Decode, tick: Callable[[], None]) -> None:
     write_json(job.marker, {"state": state, "files": job.written()})
 
 
-def decode_clip(row: int, clip: SourceClip, licence: str, decode: Decode) -> tuple[IndexRow, Pcm16 | None]:
-    """The index row of one clip and its samples, or None where it cannot be decoded."""
+def decode_clip(
+    row: int, clip: SourceClip, licence: str, decode: Decode, speech_share: SpeechShare | None = None
+) -> tuple[IndexRow, Pcm16 | None]:
+    """The index row of one clip and its samples, or None where it cannot be decoded.
+
+    Args:
+        row: position in the source.
+        clip: what to decode.
+        licence: terms of the data.
+        decode: the decoder.
+        speech_share: measures how much of a clip is speech; not measured without it.
+    """
     try:
         if clip.fault is not None:
             raise AudioError(*clip.fault)
@@ -94,7 +109,8 @@ def decode_clip(row: int, clip: SourceClip, licence: str, decode: Decode) -> tup
     except AudioError as error:
         return _index_row(row, clip, licence, _SILENT, NOTHING, error), None
     sound, measured = _measured(sound)
-    return _index_row(row, clip, licence, sound, measured), sound.pcm
+    found = _index_row(row, clip, licence, sound, measured)
+    return found if speech_share is None else replace(found, speech_share=speech_share(sound.pcm)), sound.pcm
 
 
 def row_id(row: int) -> str:
@@ -105,8 +121,9 @@ def row_id(row: int) -> str:
 def _stored(job: Job, decode: Decode, tick: Callable[[], None]) -> Iterator[IndexRow]:
     job.shards.mkdir(parents=True, exist_ok=True)
     with ShardWriter(job.shards, job.number) as shards:
+        speech_share = detector().speech_share if job.vad else None
         for number, clip in job.part.clips():
-            row, pcm = decode_clip(number, clip, job.licence, decode)
+            row, pcm = decode_clip(number, clip, job.licence, decode, speech_share)
             if pcm is not None:
                 shards.add(row.id, pcm)
             yield row
@@ -152,6 +169,7 @@ def _index_row(
         channel_correlation=sound.channel_correlation,
         channel_gap_db=sound.channel_gap_db,
         **vars(found),
+        speech_share=None,
         notes=" ".join((*clip.notes, *sound.notes)),
         code=error.code if error else "",
         message=error.message if error else "",

@@ -39,7 +39,9 @@ class Summary:
         return f"{self.clips} clips: {self.decoded} decoded ({self.seconds / 3600:.2f} h), {refused}"
 
 
-def prepare(source: Source, clips: Path, index: Path, crew: Crew, licence: str = "", key: str = "") -> Summary:
+def prepare(
+    source: Source, clips: Path, index: Path, crew: Crew, licence: str = "", key: str = "", vad: bool = False
+) -> Summary:
     """Writes the audio store `clips` and the index; earlier ones stay as they are if this fails.
 
     Args:
@@ -50,13 +52,16 @@ def prepare(source: Source, clips: Path, index: Path, crew: Crew, licence: str =
         licence: terms of the data, written into every row.
         key: what a finished part depends on beside its own content, such as the code. Parts left by a run
             with another key are done again.
+        vad: whether to measure the share of speech as well (`asr.corpus.voice`). Parts left by a run that did not
+            are done again.
 
     Raises:
-        UserError: no clip can be decoded, two clips have one name, the disk is full, or a process dies twice.
+        UserError: no clip can be decoded, two clips have one name, the disk is full, a process dies twice, or a
+            package is missing that `vad` needs.
     """
     folder = clips.with_name(f".{clips.name}.partial")
-    _claim(folder, key)
-    jobs = [Job(number, part, folder, licence) for number, part in enumerate(source.parts)]
+    _claim(folder, f"{key} vad" if vad else key)
+    jobs = [Job(number, part, folder, licence, vad) for number, part in enumerate(source.parts)]
     left = [job for job in jobs if not job.is_done()]
     if len(left) < len(jobs):
         print(f"prepare: {len(jobs) - len(left)} of {len(jobs)} parts are there from an earlier run")

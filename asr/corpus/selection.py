@@ -108,6 +108,14 @@ def chosen_rows(names: Sequence[str], limit: int | None, seed: int) -> list[int]
     return sorted(sorted(range(len(names)), key=draw)[:limit])
 
 
+def telling_names(names: Sequence[str], source: str) -> tuple[list[str], tuple[str, ...]]:
+    """The names of a data set if they tell its clips apart, else empty ones and a note for the user."""
+    given = [name for name in names if name]
+    if len(set(given)) == len(given):
+        return list(names), ()
+    return [""] * len(names), (f"{source}: audio names repeat, so ids are hashes of the samples",)
+
+
 def listed(clips: Sequence[SourceClip], limit: int | None, seed: int, notes: tuple[str, ...] = ()) -> Source:
     """A source whose clips are all known at once."""
     rows = chosen_rows([clip.name for clip in clips], limit, seed)

@@ -150,6 +150,14 @@ WARNING = (
         speech_only=True,
     ),
     Threshold(
+        "signal.little_speech",
+        "speech_share",
+        "below",
+        lambda params, _: params.warn_speech_share,
+        "a voice is heard in {value:.1%} of the clip, less than {limit:.1%}: does the text belong to it?",
+        speech_only=True,
+    ),
+    Threshold(
         "signal.tone",
         "tone_share",
         "above",

@@ -68,6 +68,7 @@ DEFAULTS = ValidateParams(
     warn_bandwidth=4100.0,
     warn_silence=1.0,
     warn_snr_db=10.0,
+    warn_speech_share=0.3,
     warn_tone_share=0.9,
     warn_edge_db=-10.0,
     warn_zero_run=0.05,
