@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from asr.audio import decode, plain_wav
+from asr.errors import UserError
 from asr.pcm import AudioError, Decode, Encoded, Sound
 
 DECODE_SECONDS = 10.0
@@ -77,8 +78,18 @@ class IsolatedDecoder:
             self._child = context.Process(target=_serve, args=(theirs, self._decoder), daemon=True)
             self._child.start()
             theirs.close()
-            self._pipe.recv_bytes()  # it is ready: its start is not a file's time
+            self._wait_until_ready(self._pipe)
         return self._pipe
+
+    def _wait_until_ready(self, pipe: Connection) -> None:
+        """Its start is not a file's time, nor a file's fault."""
+        try:
+            pipe.recv_bytes()
+        except EOFError as error:
+            raise UserError(
+                f"the process that decodes audio ends at its start ({self._last_words()}): most often memory ran out; "
+                "close other programs and run again"
+            ) from error
 
     def _last_words(self) -> str:
         """How the child ended, in words."""

@@ -89,10 +89,11 @@ def build(cls: type[T], values: Any, where: str) -> T:
     prefix = f"{where}." if where else ""
     for key, value in values.items():
         if key not in fields:
-            raise UserError(f"{prefix}{key} = {value!r}: unknown key{_suggestion(key, fields)}")
+            raise UserError(f"config.unknown_key: {prefix}{key} = {value!r}: unknown key{_suggestion(key, fields)}")
     for name in fields:
         if name not in values:
-            raise UserError(f"{prefix}{name}: missing key; presets/sample.yaml shows it with its unit")
+            wanted = f"{prefix}{name}"
+            raise UserError(f"config.unknown_key: {wanted}: missing key; presets/sample.yaml shows it with its unit")
     return cls(**{name: _converted(values[name], hints[name], prefix + name) for name in fields})
 
 
@@ -107,7 +108,7 @@ def _in_range(value: Any, limits: Range, where: str) -> Any:
             wanted = (
                 f"at least {limits.low:g}" if limits.high == math.inf else f"from {limits.low:g} to {limits.high:g}"
             )
-            raise UserError(f"{where} = {number!r}: out of range; it must be {wanted}")
+            raise UserError(f"config.type: {where} = {number!r}: out of range; it must be {wanted}")
     return value
 
 
@@ -125,7 +126,7 @@ def _converted(value: Any, hint: Any, where: str) -> Any:
         return _choice(value, typing.get_args(hint), where)
     if origin is tuple:
         if not isinstance(value, list) or not value:
-            raise UserError(f"{where} = {value!r}: expected a list such as [1.0, 2.0]")
+            raise UserError(f"config.type: {where} = {value!r}: expected a list such as [1.0, 2.0]")
         return tuple(_converted(item, typing.get_args(hint)[0], f"{where}[{i}]") for i, item in enumerate(value))
     return _scalar(value, hint, where)
 
@@ -133,7 +134,7 @@ def _converted(value: Any, hint: Any, where: str) -> Any:
 def _choice(value: Any, choices: tuple[Any, ...], where: str) -> Any:
     if value in choices and type(value) in {type(choice) for choice in choices}:
         return value
-    raise UserError(f"{where} = {value!r}: not a choice; write one of {', '.join(map(str, choices))}")
+    raise UserError(f"config.type: {where} = {value!r}: not a choice; write one of {', '.join(map(str, choices))}")
 
 
 def _scalar(value: Any, hint: type, where: str) -> Any:
@@ -141,7 +142,8 @@ def _scalar(value: Any, hint: type, where: str) -> Any:
         return float(value)
     if type(value) is hint and hint is not float:
         return value
-    raise UserError(f"{where} = {value!r}: expected {_kind(hint)}, found {_kind(type(value))}{_yaml_hint(value, hint)}")
+    found = f"expected {_kind(hint)}, found {_kind(type(value))}{_yaml_hint(value, hint)}"
+    raise UserError(f"config.type: {where} = {value!r}: {found}")
 
 
 def _kind(hint: type) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from asr.corpus.prepare import prepare
 from asr.corpus.sources import open_source
+from asr.corpus.voice import PACKAGES, detector
 from asr.corpus.workers import Crew, usable_cores
 from asr.params import PrepareStage, as_plain
 from asr.provenance import ROOT, code_hash, versions
@@ -33,12 +34,15 @@ def main() -> None:
     args = parser.parse_args()
 
     data = PrepareStage.load(args.params).data
+    if data.vad:
+        detector()  # a missing package ends the stage here, before anything is read or fetched
+    libraries = (*LIBRARIES, *PACKAGES) if data.vad else LIBRARIES
     with Crew(usable_cores()) as crew:
         source = open_source(data)
         for note in source.notes:
             print(f"prepare: note: {note}", file=sys.stderr)
-        key = json.dumps([as_plain(data), code_hash("prepare", ROOT), versions(LIBRARIES)], sort_keys=True)
-        summary = prepare(source, args.clips, args.index, crew, data.licence or "", key)
+        key = json.dumps([as_plain(data), code_hash("prepare", ROOT), versions(libraries)], sort_keys=True)
+        summary = prepare(source, args.clips, args.index, crew, data.licence or "", key, data.vad)
     print(f"prepare: {summary}")
 
 

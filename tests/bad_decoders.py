@@ -7,11 +7,12 @@ import time
 import numpy as np
 
 from asr.audio import decode
-from asr.pcm import Sound
+from asr.pcm import Encoded, Sound
 
 
-def dangerous(data: bytes, name: str = "", /) -> Sound:
+def dangerous(data: Encoded, name: str = "", /) -> Sound:
     """`decode`, but for files whose first word says what to do to the process."""
+    data = bytes(data)
     if data.startswith(b"CRASH"):
         os.kill(os.getpid(), signal.SIGSEGV)
     if data.startswith(b"EXIT"):

@@ -71,6 +71,7 @@ def data_params(**changes: object) -> DataParams:
         "duration_column": None,
         "licence": None,
         "encoding": "utf-8",
+        "vad": False,
         "language": "az",
         "seed": 1,
     }

@@ -113,7 +113,8 @@ def test_any_content_is_read_or_refused_in_one_line(tmp_path, name, pieces):
     except UserError as error:
         refusal = str(error)
     assert "\n" not in refusal
-    assert not refusal or refusal.startswith(("manifest.schema: ", "manifest.row_count: ", "manifest.empty: "))
+    kinds = ("schema", "row_count", "empty", "length_mismatch")
+    assert not refusal or refusal.startswith(tuple(f"manifest.{kind}: " for kind in kinds))
 
 
 def test_columns_are_those_that_the_parameters_name(tmp_path):
@@ -198,11 +199,11 @@ BAD = [
     ("m.csv", 'audio,text\na,"bir\riki"\n', r"row_count: .*m\.csv:2: a quotation mark opens here"),
     ("m.csv", 'audio,text\na,"bir" iki\n', r"row_count: .*m\.csv:2: .*expected after"),
     ("m.csv", "audio,text\na," + "x" * 200_000, r"row_count: .*m\.csv:2: field larger"),
-    ("m.csv", "audio,text\na,bir,iki\n", r"schema: .*m\.csv:2: 3 cells under 2 columns"),
-    ("m.csv", "audio,text\na\n", r"schema: .*m\.csv:2: 1 cells under 2 columns"),
-    ("m.csv", "audio,text\n\n\na\n", r"schema: .*m\.csv:4: 1 cells under 2 columns"),
-    ("m.csv", "audio,text\na,bir\n \n", r"schema: .*m\.csv:3: 1 cells under 2 columns"),
-    ("m.tsv", "audio\ttext\na\tbir\tiki\n", r"schema: .*m\.tsv:2: 3 cells under 2 columns"),
+    ("m.csv", "audio,text\na,bir,iki\n", r"length_mismatch: .*m\.csv:2: 3 cells under 2 columns"),
+    ("m.csv", "audio,text\na\n", r"length_mismatch: .*m\.csv:2: 1 cells under 2 columns"),
+    ("m.csv", "audio,text\n\n\na\n", r"length_mismatch: .*m\.csv:4: 1 cells under 2 columns"),
+    ("m.csv", "audio,text\na,bir\n \n", r"length_mismatch: .*m\.csv:3: 1 cells under 2 columns"),
+    ("m.tsv", "audio\ttext\na\tbir\tiki\n", r"length_mismatch: .*m\.tsv:2: 3 cells under 2 columns"),
     ("m.csv", "audio,sentence\na,bir\n", r"schema: .*m\.csv:1: no column 'text'; it has audio, sentence: name"),
     ("m.csv", "audio,sentence\n", r"schema: .*no column 'text'"),
     ("m.csv", "Audio,text\na,b\n", r"schema: .*no column 'audio'; it has Audio, text"),

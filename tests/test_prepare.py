@@ -259,7 +259,7 @@ def test_a_failure_leaves_the_earlier_outputs_as_they_were(tmp_path):
 @pytest.mark.parametrize(
     ("clips", "message"),
     [
-        ([], r"0 of 0 clips could be decoded \(the source is empty\)"),
+        ([], "manifest.empty: 0 of 0 clips could be decoded"),
         (
             [clip(f"{n}", RefusedAudio("audio.missing" if n else "path.unsafe")) for n in range(3)],
             r"0 of 3 clips could be decoded \(audio\.missing 2, path\.unsafe 1, first '0': found 3, wanted 4\)",

@@ -306,7 +306,7 @@ def test_texts_of_less_than_twenty_characters_are_near_by_chance(characters, cod
 @pytest.mark.parametrize("empty", ["train", "test"])
 def test_an_empty_split_is_refused_with_what_to_change(empty):
     members = {name: [] if name == empty else [0] for name in SPLITS}
-    with pytest.raises(UserError, match=f"split '{empty}' is empty.*validate.test_share = 0.2"):
+    with pytest.raises(UserError, match=f"split.empty: no clip is left in '{empty}'.*validate.test_share = 0.2"):
         check_filled(members, LIMITS)
 
 

@@ -257,7 +257,7 @@ def test_an_empty_index_is_refused():
 
 
 def test_a_corpus_of_one_group_cannot_be_split():
-    with pytest.raises(UserError, match="is empty"):
+    with pytest.raises(UserError, match="no clip is left"):
         validated([index_row(n, text=SENTENCES[n], group="one") for n in range(20)])
 
 

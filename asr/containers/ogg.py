@@ -60,6 +60,8 @@ def promise(data: bytes) -> Promise:
     for page in _pages(data):
         if page.flags & FIRST:
             chained = chained or any(stream.ended for stream in streams.values())
+            if page.serial in streams:
+                raise AudioError("audio.multi_stream", "two Ogg streams of one serial number: two files joined?")
             streams[page.serial] = _begin(data, page)
         _follow(streams, page)
         end = page.end

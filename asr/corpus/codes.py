@@ -28,7 +28,8 @@ ACTIONS = {
     **_all(
         Action.STOP,
         "manifest.duplicate_id manifest.schema manifest.row_count manifest.empty manifest.length_mismatch "
-        "text.encoding split.unstable split.empty label.double_prefix label.no_eos label.all_masked "
+        "text.encoding split.unstable split.empty "
+        "label.ctc_too_short label.double_prefix label.no_eos label.all_masked "
         "run.identity_mismatch config.unknown_key config.type stream.protocol",
     ),
     **_all(
@@ -40,7 +41,7 @@ ACTIONS = {
         "signal.nonfinite signal.out_of_range signal.silent_with_text signal.clipped signal.antiphase "
         "signal.too_short signal.too_long "
         "text.empty text.mojibake text.control text.script text.tag text.special_token text.loop text.char_rate "
-        "label.too_long label.ctc_too_short "
+        "label.too_long "
         "manifest.duplicate_audio manifest.near_duplicate_audio manifest.conflicting_text manifest.bad_number "
         "path.unsafe split.text_overlap split.near_text_overlap split.near_audio_overlap split.external_overlap "
         "stream.partial_sample stream.dtype_change stream.format_change stream.nonfinite",

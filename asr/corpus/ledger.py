@@ -129,15 +129,17 @@ def check_share(rejections: Sequence[Rejection], clips_in: int, limit: float) ->
         UserError: there are no clips, or the rejected share exceeds `validate.max_rejected`.
     """
     if not clips_in:
-        raise UserError("the index holds no clip: check data.source, data.split and data.max_clips")
+        raise UserError("manifest.empty: the index holds no clip: check data.source, data.split and data.max_clips")
     share = len(rejections) / clips_in
     if share > limit:
         counts = list(by_code(rejections).items())[:TOP_REASONS]
         reasons = ", ".join(f"{code} {count}" for code, count in counts)
         first = next(row for row in rejections if row.code == counts[0][0])
+        nothing_left = "manifest.empty: " if len(rejections) == clips_in else ""
         raise UserError(
-            f"{len(rejections)} of {clips_in} clips ({share:.1%}) are rejected, validate.max_rejected = {limit:g}: "
-            f"{reasons}; e.g. clip {first.id} ({first.name or f'row {first.row}'}): {first.message}; "
+            f"{nothing_left}{len(rejections)} of {clips_in} clips ({share:.1%}) are rejected, "
+            f"validate.max_rejected = {limit:g}: {reasons}; "
+            f"e.g. clip {first.id} ({first.name or f'row {first.row}'}): {first.message}; "
             "mend the corpus, the limit named, or max_rejected"
         )
 

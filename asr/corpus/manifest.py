@@ -13,10 +13,10 @@ from pathlib import Path
 from asr.audio import read_file
 from asr.corpus.clips import SourceClip
 from asr.corpus.encoding import printable
-from asr.corpus.paths import case_clashes, regular_file
+from asr.corpus.paths import case_clashes, contained, regular_file
 from asr.corpus.tables import Table, read_table
 from asr.errors import UserError
-from asr.pcm import Decode, Sound
+from asr.pcm import AudioError, Decode, Sound
 
 SPLIT_WORDS = {
     "train": ("train", "training"),
@@ -94,7 +94,7 @@ def split_named(word: str) -> str:
 def read_clips(path: Path, columns: Columns, encoding: str, source: str) -> list[SourceClip]:
     """The clips of a table, in its order; audio is relative to its folder, or to `clips/` as in Common Voice.
 
-    What was repaired in the file as a whole is noted at the clip whose name sorts first.
+    What was repaired in the file as a whole is noted at the clip whose name sorts first among those that can be kept.
 
     Raises:
         UserError: the table or a value in it is malformed; see `asr.corpus.tables.read_table`.
@@ -113,9 +113,17 @@ def read_clips(path: Path, columns: Columns, encoding: str, source: str) -> list
         needed = ", ".join(columns.names())
         raise UserError(f"manifest.empty: {path}: no rows; it needs one row a clip with the columns {needed}")
     if table.notes:
-        place = min(range(len(clips)), key=lambda place: clips[place].name)
+        place = min(range(len(clips)), key=lambda place: (not _is_usable(clips[place], root), clips[place].name))
         clips[place] = replace(clips[place], notes=table.notes)
     return clips
+
+
+def _is_usable(clip: SourceClip, root: Path) -> bool:
+    try:
+        contained(root, clip.name)
+    except AudioError:
+        return False
+    return clip.fault is None
 
 
 def audio_root(path: Path, table: Table) -> Path:

@@ -106,7 +106,7 @@ def _merged(jobs: list[Job]) -> pa.Table:
             first += table.num_rows
         tables.append(table)
     if not tables:
-        raise UserError("0 of 0 clips could be decoded (the source is empty); check data.source and data.path")
+        raise UserError("manifest.empty: 0 of 0 clips could be decoded; check data.source and data.path")
     merged = pa.concat_tables(tables).combine_chunks()
     _check_names(merged)
     return merged.set_column(0, "id", pa.array(_ids(merged), pa.string()))
@@ -143,9 +143,10 @@ def _summary(table: pa.Table) -> Summary:
     reasons = tuple(sorted(codes.items(), key=lambda pair: (-pair[1], pair[0])))
     if not decoded:
         refused = table.slice(0, 1).to_pylist()
-        named = ", ".join(f"{code} {count}" for code, count in reasons[:3]) or "the source is empty"
+        named = ", ".join(f"{code} {count}" for code, count in reasons[:3])
         first = f", first '{refused[0]['name']}': {refused[0]['message']}" if refused else ""
         raise UserError(
-            f"0 of {table.num_rows} clips could be decoded ({named}{first}); check data.source and data.path"
+            f"manifest.empty: 0 of {table.num_rows} clips could be decoded ({named}{first}); "
+            "check data.source and data.path"
         )
     return Summary(table.num_rows, decoded, float(pc.sum(table.column("duration")).as_py()), reasons)

@@ -134,7 +134,7 @@ def check_filled(splits: Mapping[str, Sequence[object]], params: ValidateParams)
         if not splits[name]:
             sizes = ", ".join(f"{other} {len(splits[other])}" for other in SPLITS)
             raise UserError(
-                f"split '{name}' is empty ({sizes}): with few groups change validate.test_share = "
+                f"split.empty: no clip is left in '{name}' ({sizes}): with few groups change validate.test_share = "
                 f"{params.test_share:g}, validate.validation_share = {params.validation_share:g} or validate.seed = "
                 f"{params.seed}; if the source brings its own splits, check its split column"
             )

@@ -122,7 +122,8 @@ def _counted(records: Iterator[tuple[int, list[str]]], header: list[str], text: 
     for line, cells in records:
         if len(cells) != width:
             advice = "quote cells that hold a comma, and close every row with all its cells"
-            raise UserError(f"manifest.schema: {path}:{line}: {len(cells)} cells under {width} columns; {advice}")
+            found = f"{len(cells)} cells under {width} columns"
+            raise UserError(f"manifest.length_mismatch: {path}:{line}: {found}; {advice}")
         count += 1
         yield line, dict(zip(header, cells, strict=True))
     expected = sum(map(bool, re.split("\r\n|\r|\n", text)))

@@ -125,7 +125,8 @@ def verdicts(
     """
     known = [None] * len(audios) if texts is None else list(texts)
     if len(known) != len(audios):
-        raise ValueError(f"{len(audios)} clips and {len(known)} texts: give one text a clip, None where it has none")
+        found = f"{len(audios)} clips and {len(known)} texts"
+        raise ValueError(f"manifest.length_mismatch: {found}: give one text a clip, None where it has none")
     clips = [SourceClip("", text or "", _reference(audio, rate)) for audio, text in zip(audios, known, strict=True)]
     rows = [replace(decode_clip(n, clip, "", decode)[0], id=f"{n:012d}") for n, clip in enumerate(clips)]
     corpus = corpus_of(index_of(rows), language)

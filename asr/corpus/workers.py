@@ -122,6 +122,7 @@ class Crew:
         Raises:
             UserError: a row of the source does not fit, the disk is full, or a job loses its worker twice.
         """
+        assert self._workers, "a crew works inside its `with` block only"
         waiting = deque((job, False) for job in jobs)
         while waiting or any(worker.job for worker in self._workers):
             self._hand_out(waiting)
