@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from asr.corpus.prepare import prepare
-from asr.corpus.sources import open_source
+from asr.corpus.sources.open import open_source
 from asr.corpus.voice import PACKAGES, detector
 from asr.corpus.workers import Crew, usable_cores
 from asr.params import PrepareStage, as_plain

@@ -16,9 +16,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from asr.corpus.card import card
-from asr.corpus.external import read_references
 from asr.corpus.index import read_index
 from asr.corpus.ledger import by_any_code, by_code
+from asr.corpus.splitting.external import read_references
 from asr.corpus.statistics import metrics, write_tables
 from asr.corpus.validate import STEPS, Validated, validate
 from asr.files import replaced_folder, write_json, write_jsonl, write_text

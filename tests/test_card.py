@@ -8,8 +8,8 @@ import yaml
 
 from asr.corpus.card import PROXY, card
 from asr.corpus.clips import SPLITS
-from asr.corpus.external import Reference
 from asr.corpus.index import IndexRow, index_of
+from asr.corpus.splitting.external import Reference
 from asr.corpus.statistics import metrics
 from asr.corpus.validate import Validated, validate
 from tests.index_rows import index_row, limits

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.corpus.copies import copies
 from asr.corpus.findings import corpus_of
 from asr.corpus.index import index_of
+from asr.corpus.splitting.copies import copies
 from tests.index_rows import index_row
 
 LIMIT = 8

@@ -46,7 +46,7 @@ TABLE = [
     ("params.yaml", r"learning_rate: \S+", "learning_rate: 1.0e-3", {"train"}),
     ("params.yaml", r"beams: \S+", "beams: 2", {"evaluate"}),
     ("params.yaml", r"dpi: \S+", "dpi: 50", {"plot"}),
-    ("asr/corpus/speech.py", r"\Z", "# more\n", {"prepare"}),
+    ("asr/corpus/sample/speech.py", r"\Z", "# more\n", {"prepare"}),
     ("asr/corpus/rules.py", r"\Z", "# more\n", {"validate"}),
     ("asr/training/loop.py", r"\Z", "# more\n", {"train"}),
     ("asr/decoding/generate.py", r"\Z", "# more\n", {"train", "evaluate"}),

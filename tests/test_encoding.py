@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.corpus.encoding import CODE_PAGES, decode_text, read_text
+from asr.corpus.sources.encoding import CODE_PAGES, decode_text, read_text
 from asr.errors import UserError
 
 TEXT = "audio,text\na.wav,Şəhər gözəldir\n"

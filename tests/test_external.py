@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from asr.corpus.clips import SPLITS
-from asr.corpus.external import Reference, overlaps, read_references
 from asr.corpus.findings import corpus_of
 from asr.corpus.index import index_of
+from asr.corpus.splitting.external import Reference, overlaps, read_references
 from asr.errors import UserError
 from tests.index_rows import index_row
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.corpus.hub import source_of
-from asr.corpus.manifest import Columns
-from asr.corpus.selection import Source
-from asr.corpus.sources import open_source
+from asr.corpus.sources.hub import source_of
+from asr.corpus.sources.manifest import Columns
+from asr.corpus.sources.open import open_source
+from asr.corpus.sources.selection import Source
 from asr.errors import UserError
 from asr.pcm import AudioError
 from tests.factories import data_params, samples_of

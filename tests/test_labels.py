@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from asr.corpus.labels import EXTRA_TOKENS, label_lengths, too_long_labels
+from asr.corpus.transcripts.labels import EXTRA_TOKENS, label_lengths, too_long_labels
 from asr.errors import UserError
 
 TEXTS = ["", "Salam.", "Bakıda hava küləkli olacaq.", "Görüş saat üçdədir, gecikmə!", "İşığı yandır, sonra söndür."]

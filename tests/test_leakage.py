@@ -6,14 +6,15 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from asr.corpus import external, splits
+from asr.corpus import splits
 from asr.corpus.clips import SPLITS
-from asr.corpus.copies import copies
-from asr.corpus.external import Reference
 from asr.corpus.findings import corpus_of
-from asr.corpus.groups import group_keys
 from asr.corpus.index import index_of
-from asr.corpus.leakage import Example, Found, Leakage, leakage
+from asr.corpus.splitting import external
+from asr.corpus.splitting.copies import copies
+from asr.corpus.splitting.external import Reference
+from asr.corpus.splitting.groups import group_keys
+from asr.corpus.splitting.leakage import Example, Found, Leakage, leakage
 from tests.index_rows import LIMITS, index_row, limits
 
 LONG = "Bu cümlə kifayət qədər uzundur."

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr.corpus import tables
 from asr.corpus.clips import SourceClip
-from asr.corpus.manifest import Columns, check_unique, checked, labels, read_clips, stated_seconds
+from asr.corpus.sources import tables
+from asr.corpus.sources.manifest import Columns, check_unique, checked, labels, read_clips, stated_seconds
 from asr.errors import UserError
 
 PLAIN = Columns("audio", "text", None, None)

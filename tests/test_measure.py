@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 
 from asr.corpus.index import IndexRow
 from asr.corpus.measure import NOTHING, Measurements, measure, pcm_bytes
-from asr.corpus.sample import Room, SpokenAudio, sample_clips
+from asr.corpus.sample.plan import Room, SpokenAudio, sample_clips
 from asr.pcm import SAMPLE_RATE, Pcm16
 from tests.factories import pcm16, speech_like, tone
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from asr.corpus import near_audio, near_text
 from asr.corpus.findings import Corpus
 from asr.corpus.index import Index
+from asr.corpus.splitting import near_audio, near_text
 
 LETTERS = "abcçdeəfgğhxıijkqlmnoöprsştuüvyz"
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from asr.corpus.selection import Source
-from asr.corpus.sources import open_source
+from asr.corpus.sources.open import open_source
+from asr.corpus.sources.selection import Source
 from asr.errors import UserError
 from asr.pcm import AudioError
 from tests.factories import data_params, encoded, samples_of, speech_like

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from asr.corpus.paths import case_clashes, contained, regular_file
+from asr.corpus.sources.paths import case_clashes, contained, regular_file
 from asr.pcm import AudioError
 
 UNSAFE = [

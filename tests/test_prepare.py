@@ -22,8 +22,8 @@ from asr.corpus.index import Index, IndexRow, read_index
 from asr.corpus.measure import NOTHING, measure
 from asr.corpus.part import Job, decode_clip, decode_part
 from asr.corpus.prepare import Summary, prepare
-from asr.corpus.rows import RowAudio
-from asr.corpus.selection import ListedPart, Source, listed
+from asr.corpus.sources.rows import RowAudio
+from asr.corpus.sources.selection import ListedPart, Source, listed
 from asr.corpus.store import ClipStore
 from asr.corpus.workers import Crew
 from asr.errors import UserError
@@ -352,7 +352,7 @@ def test_a_part_is_done_again_when_anything_about_it_differs(tmp_path, change, c
 
 
 def test_a_changed_audio_file_is_noticed(tmp_path):
-    from asr.corpus.manifest import FileAudio
+    from asr.corpus.sources.manifest import FileAudio
 
     (tmp_path / "a.wav").write_bytes(encoded(speech_like(0.2, 1)))
     part = ListedPart(((0, clip("a.wav", FileAudio(tmp_path, "a.wav"))),))
@@ -379,7 +379,7 @@ def test_an_interrupted_run_leaves_no_process_behind(tmp_path, number):
     script.write_text(
         "import sys\nfrom pathlib import Path\n"
         "from asr.corpus.clips import SourceClip\nfrom asr.corpus.prepare import prepare\n"
-        "from asr.corpus.selection import listed\nfrom asr.corpus.workers import Crew\n"
+        "from asr.corpus.sources.selection import listed\nfrom asr.corpus.workers import Crew\n"
         "from tests.factories import ToneAudio\n"
         "if __name__ == '__main__':\n"
         "    clips = [SourceClip(str(n), '', ToneAudio(100, 10.0)) for n in range(20_000)]\n"

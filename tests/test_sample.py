@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from asr.corpus.clips import SPLITS, SourceClip
-from asr.corpus.sample import CLIPS, coloured_noise, sample_clips
-from asr.corpus.sample_text import copula, dative, locative, sentences
-from asr.corpus.speech import UNSTABLE_VOICES, speak, voices
+from asr.corpus.sample.plan import CLIPS, coloured_noise, sample_clips
+from asr.corpus.sample.sentences import copula, dative, locative, sentences
+from asr.corpus.sample.speech import UNSTABLE_VOICES, speak, voices
 from asr.pcm import SAMPLE_RATE, AudioError
 from tests.factories import samples_of
 

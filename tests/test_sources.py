@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.corpus.archives import refuse_archive
 from asr.corpus.clips import SourceClip
-from asr.corpus.manifest import FileAudio
-from asr.corpus.selection import Source, chosen_rows
-from asr.corpus.sources import open_source
+from asr.corpus.sources.archives import refuse_archive
+from asr.corpus.sources.manifest import FileAudio
+from asr.corpus.sources.open import open_source
+from asr.corpus.sources.selection import Source, chosen_rows
 from asr.errors import UserError
 from asr.pcm import AudioError, Sound
 from tests.factories import data_params

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from asr.corpus.clips import SPLITS
 from asr.corpus.findings import Corpus, corpus_of
-from asr.corpus.groups import Grouping, group_keys, numbered
 from asr.corpus.index import Index, IndexRow, index_of
 from asr.corpus.splits import assign, check_filled, overlaps, side
+from asr.corpus.splitting.groups import Grouping, group_keys, numbered
 from asr.errors import UserError
 from asr.text import upper
 from tests.index_rows import LIMITS, index_row, limits

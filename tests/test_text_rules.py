@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from asr.corpus.codes import ACTIONS
 from asr.corpus.findings import Finding
-from asr.corpus.sample_text import sentences, spoken_number
-from asr.corpus.script import ALPHABET
-from asr.corpus.text_rules import _PLAIN, RULES, _plain_words, judged, text_findings
-from asr.corpus.transcript import transcript
+from asr.corpus.sample.sentences import sentences, spoken_number
+from asr.corpus.transcripts.rules import _PLAIN, RULES, _plain_words, judged, text_findings
+from asr.corpus.transcripts.script import ALPHABET
+from asr.corpus.transcripts.transcript import transcript
 from asr.text import clean
 
 SAMPLE = sentences(3000, np.random.default_rng(7))

@@ -16,13 +16,14 @@ import pytest
 from asr import audio
 from asr.containers import riff
 from asr.containers.blocks import FloatCheck
-from asr.corpus import script, text_rules
 from asr.corpus.clips import SPLITS
 from asr.corpus.codes import ACTIONS, Action
 from asr.corpus.index import IndexRow, read_index
 from asr.corpus.part import decode_clip
 from asr.corpus.prepare import prepare
-from asr.corpus.sources import open_source
+from asr.corpus.sources.open import open_source
+from asr.corpus.transcripts import rules as text_rules
+from asr.corpus.transcripts import script
 from asr.corpus.validate import validate
 from asr.corpus.workers import Crew
 from asr.decoding.segments import Segment

@@ -24,8 +24,8 @@ from asr.corpus.index import OPTIONAL, Index, index_of, read_index
 from asr.corpus.part import Job, decode_clip, decode_part
 from asr.corpus.prepare import prepare
 from asr.corpus.rules import judge
-from asr.corpus.sample import Room, SpokenAudio, coloured_noise
-from asr.corpus.selection import ListedPart, listed
+from asr.corpus.sample.plan import Room, SpokenAudio, coloured_noise
+from asr.corpus.sources.selection import ListedPart, listed
 from asr.corpus.voice import BLOCK, PACKAGES, SPEECH, WINDOW, VoiceDetector
 from asr.corpus.workers import Crew
 from asr.errors import UserError

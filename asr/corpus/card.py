@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import yaml
 
 from asr.corpus.clips import SPLITS
-from asr.corpus.groups import Grouping
-from asr.corpus.leakage import Leakage
 from asr.corpus.ledger import Total, by_any_code
+from asr.corpus.splitting.groups import Grouping
+from asr.corpus.splitting.leakage import Leakage
 from asr.corpus.tally import UNSTATED, Part, by_column, group_sizes, leak_counts, parts, rejected, warned
 from asr.corpus.validate import Validated
 from asr.text import NORMALIZER_VERSION, normalizer_hash

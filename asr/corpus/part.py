@@ -16,7 +16,7 @@ from asr.corpus.clips import SourceClip
 from asr.corpus.highpass import MAX_OFFSET, without_offset
 from asr.corpus.index import SCHEMA, IndexRow, as_table
 from asr.corpus.measure import NOTHING, Measurements, measure
-from asr.corpus.selection import Part
+from asr.corpus.sources.selection import Part
 from asr.corpus.store import ShardWriter
 from asr.corpus.voice import detector
 from asr.files import write_json

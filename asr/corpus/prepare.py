@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from asr.corpus.index import write_index
 from asr.corpus.part import Job, row_id
-from asr.corpus.selection import Source
+from asr.corpus.sources.selection import Source
 from asr.corpus.workers import Crew
 from asr.errors import UserError
 from asr.files import write_text

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from asr.corpus.codes import ACTIONS, Action
 from asr.corpus.findings import Corpus, Finding, Findings
-from asr.corpus.groups import numbered
-from asr.corpus.labels import too_long_labels
-from asr.corpus.text_rules import text_findings
+from asr.corpus.splitting.groups import numbered
 from asr.corpus.thresholds import RATE, SIGNAL, WARNING, Columns, Threshold, columns
+from asr.corpus.transcripts.labels import too_long_labels
+from asr.corpus.transcripts.rules import text_findings
 from asr.params import ValidateParams
 
 Mask = NDArray[np.bool_]

@@ -1,6 +1,6 @@
 """Which clip is for training, which for validation, which for testing, and what must leave so that they do not mix.
 
-A clip's side depends on a hash of the seed and its key (`asr.corpus.groups`), not on the other clips, so a
+A clip's side depends on a hash of the seed and its key (`asr.corpus.splitting.groups`), not on the other clips, so a
 growing corpus never moves an old clip. In Common Voice 1.0 nearly all test sentences were also training
 sentences (kaldi#2141), hence the removal of equal and nearly equal texts and sounds.
 """
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from asr.corpus.clips import SPLITS
 from asr.corpus.findings import Corpus, Finding, Findings, collect
-from asr.corpus.groups import numbered
-from asr.corpus.near_audio import differing
-from asr.corpus.near_text import distances
-from asr.corpus.relations import Relation, distinctive, near_audio_between, near_texts, same
+from asr.corpus.splitting.groups import numbered
+from asr.corpus.splitting.near_audio import differing
+from asr.corpus.splitting.near_text import distances
+from asr.corpus.splitting.relations import Relation, distinctive, near_audio_between, near_texts, same
 from asr.errors import UserError
 from asr.params import ValidateParams
 
@@ -47,7 +47,7 @@ def assign(corpus: Corpus, keys: Sequence[str], params: ValidateParams) -> NDArr
 
     Args:
         corpus: all clips.
-        keys: of each clip, from `asr.corpus.groups.group_keys`.
+        keys: of each clip, from `asr.corpus.splitting.groups.group_keys`.
         params: shares and seed.
     """
     numbers = numbered(keys)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from asr.corpus.clips import SPLITS
-from asr.corpus.leakage import Leakage
 from asr.corpus.ledger import Total, by_any_code, by_code
+from asr.corpus.splitting.leakage import Leakage
 from asr.corpus.tally import (
     Numbers,
     Part,

@@ -14,8 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from asr.corpus.clips import SPLITS
-from asr.corpus.leakage import Leakage
 from asr.corpus.ledger import Total, by_any_code, by_code, total
+from asr.corpus.splitting.leakage import Leakage
 from asr.corpus.validate import Validated
 from asr.pcm import SAMPLE_RATE
 

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.corpus import external, splits
+from asr.corpus import splits
 from asr.corpus.clips import SPLITS, Utterance
-from asr.corpus.copies import copies
-from asr.corpus.external import Reference
 from asr.corpus.findings import Corpus, Findings, collect, corpus_of
-from asr.corpus.groups import Grouping, group_keys
 from asr.corpus.index import Index
-from asr.corpus.leakage import Leakage, leakage
 from asr.corpus.ledger import (
     Rejection,
     Repair,
@@ -27,6 +23,11 @@ from asr.corpus.ledger import (
     warnings,
 )
 from asr.corpus.rules import add, judge, rate_mislabels
+from asr.corpus.splitting import external
+from asr.corpus.splitting.copies import copies
+from asr.corpus.splitting.external import Reference
+from asr.corpus.splitting.groups import Grouping, group_keys
+from asr.corpus.splitting.leakage import Leakage, leakage
 from asr.params import ValidateParams
 
 STEPS = ("transcripts", "rules", "copies", "splits", "proof")

@@ -12,9 +12,9 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
 from asr.audio import decode
-from asr.corpus.sample import Room, SpokenAudio
-from asr.corpus.sample_text import sentences
-from asr.corpus.speech import voices
+from asr.corpus.sample.plan import Room, SpokenAudio
+from asr.corpus.sample.sentences import sentences
+from asr.corpus.sample.speech import voices
 from asr.pcm import SAMPLE_RATE, Pcm16
 from asr.text import normalize
 from tests.factories import speech_like

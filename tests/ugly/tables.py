@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asr.corpus.index import index_of
 from asr.corpus.prepare import prepare
-from asr.corpus.sources import open_source
+from asr.corpus.sources.open import open_source
 from asr.corpus.validate import validate
 from asr.corpus.workers import Crew
 from asr.params import load_params

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from asr.corpus.findings import Finding
-from asr.corpus.transcript import Transcript, excerpt, word_list
+from asr.corpus.transcripts.transcript import Transcript, excerpt, word_list
 
 MOST_WORDS = {1: 3, 2: 3}
 """How often a unit of so many words may stand in a row; longer ones `MOST_PHRASES` times."""

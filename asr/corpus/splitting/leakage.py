@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.corpus.clips import SPLITS
-from asr.corpus.external import Reference
 from asr.corpus.findings import Corpus
-from asr.corpus.groups import numbered
-from asr.corpus.relations import Relation, distinctive, near_audio_between, near_texts, same
+from asr.corpus.splitting.external import Reference
+from asr.corpus.splitting.groups import numbered
+from asr.corpus.splitting.relations import Relation, distinctive, near_audio_between, near_texts, same
 from asr.params import ValidateParams
 
 EXAMPLES = 5

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from asr.corpus.clips import SourceClip
-from asr.corpus.paths import contained
+from asr.corpus.sources.paths import contained
 from asr.pcm import AudioError
 
 MIN_PART, MAX_PART = 256, 2560

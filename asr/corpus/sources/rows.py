@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asr.corpus.clips import SourceClip
-from asr.corpus.manifest import Columns, labels
+from asr.corpus.sources.manifest import Columns, labels
 from asr.errors import UserError
 from asr.pcm import AudioError, Decode, Encoded, Sound
 

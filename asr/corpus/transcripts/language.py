@@ -9,7 +9,7 @@ has too (`on`, `it`, `can`, `ona`) are in no list.
 import re
 
 from asr.corpus.findings import Finding
-from asr.corpus.transcript import Transcript, word_list
+from asr.corpus.transcripts.transcript import Transcript, word_list
 
 TURKISH = word_list("""
     için değil çok evet hayır nasıl kadar gibi şimdi çünkü böyle öyle şöyle başka olarak olmak güzel iyi nerede yok

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.corpus import near_audio, near_text
 from asr.corpus.clips import SPLITS
 from asr.corpus.findings import Corpus
+from asr.corpus.splitting import near_audio, near_text
 from asr.params import ValidateParams
 
 TRAIN = SPLITS.index("train")
@@ -50,7 +50,7 @@ def same(units: NDArray[np.int64], chosen: NDArray[np.bool_]) -> Relation:
     """Chosen clips of one unit.
 
     Args:
-        units: equal numbers for equal values, as `asr.corpus.groups.numbered` makes them, shape = (clips,).
+        units: equal numbers for equal values, as `asr.corpus.splitting.groups.numbered` makes them, shape = (clips,).
         chosen: the clips that take part, shape = (clips,).
     """
     units = np.where(chosen, units, -1)

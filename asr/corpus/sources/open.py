@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from asr.corpus.archives import refuse_archive
-from asr.corpus.folder import open_folder
-from asr.corpus.manifest import Columns, checked, read_clips, repair_notes
-from asr.corpus.selection import Source, listed
+from asr.corpus.sources.archives import refuse_archive
+from asr.corpus.sources.folder import open_folder
+from asr.corpus.sources.manifest import Columns, checked, read_clips, repair_notes
+from asr.corpus.sources.selection import Source, listed
 from asr.errors import UserError
 from asr.params import DataParams
 
@@ -25,7 +25,7 @@ def open_source(data: DataParams) -> Source:
     # What follows imports what it needs alone: the `datasets` library, a speech synthesiser.
     if data.source == "hub":
         return _open_hub(data, columns)
-    from asr.corpus.sample import sample_clips
+    from asr.corpus.sample.plan import sample_clips
 
     return listed(sample_clips(data.seed), data.max_clips, data.seed)
 
@@ -48,9 +48,9 @@ def _open_manifest(data: DataParams, columns: Columns) -> Source:
 
 def _open_hub(data: DataParams, columns: Columns) -> Source:
     if data.name is not None:
-        from asr.corpus.hub import open_hub
+        from asr.corpus.sources.hub import open_hub
 
         return open_hub(data, columns)
-    from asr.corpus.parquet import open_parquet
+    from asr.corpus.sources.parquet import open_parquet
 
     return open_parquet(data, columns, _existing(data, "the data set's Parquet files"))

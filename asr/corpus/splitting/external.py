@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from asr.corpus.clips import SPLITS
 from asr.corpus.findings import Corpus, Finding, Findings, collect
-from asr.corpus.relations import distinctive
+from asr.corpus.splitting.relations import distinctive
 from asr.errors import UserError
 from asr.text import normalize
 

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from asr.corpus.clips import SourceClip
-from asr.corpus.manifest import Columns
-from asr.corpus.rows import clip_of
-from asr.corpus.selection import Source, chosen_rows, file_state, part_size, telling_names
+from asr.corpus.sources.manifest import Columns
+from asr.corpus.sources.rows import clip_of
+from asr.corpus.sources.selection import Source, chosen_rows, file_state, part_size, telling_names
 from asr.errors import UserError
 from asr.params import DataParams
 

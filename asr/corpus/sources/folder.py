@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from asr.corpus.archives import how_to_unpack, is_archive
 from asr.corpus.clips import SourceClip
-from asr.corpus.encoding import printable
-from asr.corpus.manifest import Columns, checked, read_clips, repair_notes, split_named
-from asr.corpus.selection import Source, listed
-from asr.corpus.tables import FORMATS
+from asr.corpus.sources.archives import how_to_unpack, is_archive
+from asr.corpus.sources.encoding import printable
+from asr.corpus.sources.manifest import Columns, checked, read_clips, repair_notes, split_named
+from asr.corpus.sources.selection import Source, listed
+from asr.corpus.sources.tables import FORMATS
 from asr.errors import UserError
 from asr.params import DataParams
 

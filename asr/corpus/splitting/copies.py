@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.corpus.findings import Corpus, Finding, Findings, collect
-from asr.corpus.groups import numbered
-from asr.corpus.near_audio import differing, near_pairs
+from asr.corpus.splitting.groups import numbered
+from asr.corpus.splitting.near_audio import differing, near_pairs
 
 NAMED = 10
 """Rows that a message lists at most."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from asr.corpus.findings import Finding
-from asr.corpus.transcript import Transcript, code_points, excerpt
+from asr.corpus.transcripts.transcript import Transcript, code_points, excerpt
 
 ALPHABET = "abcçdeəfgğhxıijkqlmnoöprsştuüvyz"
 """The 32 letters in their order."""

@@ -6,10 +6,10 @@ the reason of the rejection. `docs/bad-data.md` explains every code; `asr/text.p
 
 import re
 
-from asr.corpus import language, markup, repetition, script
 from asr.corpus.findings import Finding
-from asr.corpus.script import LETTERS
-from asr.corpus.transcript import Rule, Transcript, transcript
+from asr.corpus.transcripts import language, markup, repetition, script
+from asr.corpus.transcripts.script import LETTERS
+from asr.corpus.transcripts.transcript import Rule, Transcript, transcript
 
 RULES: tuple[Rule, ...] = (
     script.mojibake,

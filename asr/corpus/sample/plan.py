@@ -2,7 +2,7 @@
 
 Voices and sentences are each partitioned over the splits, so a test clip has a voice and a sentence
 that training never heard. Some clips carry only silence or noise and have no text (they teach a model
-to stay quiet); `asr.corpus.sample_faults` adds a handful that validation must catch.
+to stay quiet); `asr.corpus.sample.faults` adds a handful that validation must catch.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ import soxr
 from numpy.typing import NDArray
 
 from asr.corpus.clips import SPLITS, SourceClip
-from asr.corpus.sample_faults import faulty_clips, mistyped
-from asr.corpus.sample_text import sentences
-from asr.corpus.speech import ESPEAK_RATE, speak, voices
+from asr.corpus.sample.faults import faulty_clips, mistyped
+from asr.corpus.sample.sentences import sentences
+from asr.corpus.sample.speech import ESPEAK_RATE, speak, voices
 from asr.pcm import SAMPLE_RATE, Decode, Pcm16, Sound
 
 CLIPS = {"train": 3600, "validation": 240, "test": 320}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from asr.corpus.encoding import printable, read_text
+from asr.corpus.sources.encoding import printable, read_text
 from asr.errors import UserError
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from asr.audio import read_file
 from asr.corpus.clips import SourceClip
-from asr.corpus.encoding import printable
-from asr.corpus.paths import case_clashes, contained, regular_file
-from asr.corpus.tables import Table, read_table
+from asr.corpus.sources.encoding import printable
+from asr.corpus.sources.paths import case_clashes, contained, regular_file
+from asr.corpus.sources.tables import Table, read_table
 from asr.errors import UserError
 from asr.pcm import AudioError, Decode, Sound
 
@@ -97,7 +97,7 @@ def read_clips(path: Path, columns: Columns, encoding: str, source: str) -> list
     What was repaired in the file as a whole is noted at the clip whose name sorts first among those that can be kept.
 
     Raises:
-        UserError: the table or a value in it is malformed; see `asr.corpus.tables.read_table`.
+        UserError: the table or a value in it is malformed; see `asr.corpus.sources.tables.read_table`.
     """
     table = read_table(path, encoding)
     root = audio_root(path, table)

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from asr.corpus.clips import SourceClip
-from asr.corpus.manifest import Columns
-from asr.corpus.rows import clip_of
-from asr.corpus.selection import Part, Source, chosen_rows, part_size, telling_names
+from asr.corpus.sources.manifest import Columns
+from asr.corpus.sources.rows import clip_of
+from asr.corpus.sources.selection import Part, Source, chosen_rows, part_size, telling_names
 from asr.errors import UserError
 from asr.params import DataParams
 

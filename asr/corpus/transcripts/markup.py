@@ -6,7 +6,7 @@ Brackets alone mean nothing: `Bakı (paytaxt) şəhəri` is spoken. Only what th
 import re
 
 from asr.corpus.findings import Finding
-from asr.corpus.transcript import Transcript, excerpt, word_list
+from asr.corpus.transcripts.transcript import Transcript, excerpt, word_list
 
 _SPECIAL_TOKEN = re.compile(r"<\|[^|<>]*\|>")
 _NOTES = "♩♪♫♬🎵🎶"

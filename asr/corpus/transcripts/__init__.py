@@ -1,0 +1,1 @@
+"""Rules over transcripts, and the length of labels."""
