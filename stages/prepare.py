@@ -18,7 +18,7 @@ from asr.corpus.sources.open import open_source
 from asr.corpus.voice import PACKAGES, detector
 from asr.corpus.workers import Crew, usable_cores
 from asr.params import PrepareStage, as_plain
-from asr.provenance import ROOT, code_hash, versions
+from asr.provenance import ROOT, files_hash, versions
 from asr.stage import run
 
 LIBRARIES = ("librosa", "numpy", "pyarrow", "soundfile", "soxr")
@@ -41,7 +41,7 @@ def main() -> None:
         source = open_source(data)
         for note in source.notes:
             print(f"prepare: note: {note}", file=sys.stderr)
-        key = json.dumps([as_plain(data), code_hash("prepare", ROOT), versions(libraries)], sort_keys=True)
+        key = json.dumps([as_plain(data), files_hash((ROOT / "asr").rglob("*.py")), versions(libraries)])
         summary = prepare(source, args.clips, args.index, crew, data.licence or "", key, data.vad)
     print(f"prepare: {summary}")
 

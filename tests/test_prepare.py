@@ -351,6 +351,34 @@ def test_a_part_is_done_again_when_anything_about_it_differs(tmp_path, change, c
     assert contents(tmp_path / "clips") == contents(tmp_path / "fresh" / "clips")
 
 
+@pytest.mark.parametrize("parts_done", [0, 2])
+def test_a_run_killed_in_its_midst_ends_in_the_bytes_of_one_that_was_not(tmp_path, parts_done):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\n"
+        "from asr.corpus.clips import SourceClip\nfrom asr.corpus.prepare import prepare\n"
+        "from asr.corpus.sources.selection import listed\nfrom asr.corpus.workers import Crew\n"
+        "from tests.factories import ToneAudio\n"
+        "if __name__ == '__main__':\n"
+        "    clips = [SourceClip(f'{n}.wav', '', ToneAudio(50 + n, 0.5)) for n in range(1500)]\n"
+        "    folder = Path(sys.argv[1])\n"
+        "    with Crew(2) as crew:\n"
+        "        prepare(listed(clips, None, 1), folder / 'clips', folder / 'index', crew)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, script]
+    subprocess.run([*command, tmp_path / "whole"], env=environment, check=True, capture_output=True)
+    killed = tmp_path / "killed"
+    process = subprocess.Popen([*command, killed], env=environment, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(list(killed.glob(".clips.partial/part-*.json"))) < parts_done:
+        time.sleep(0.001)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    done = subprocess.run([*command, killed], env=environment, check=True, capture_output=True, text=True)
+    assert ("parts are there" in done.stdout) >= (parts_done > 0)
+    assert contents(killed) == contents(tmp_path / "whole")
+
+
 def test_a_changed_audio_file_is_noticed(tmp_path):
     from asr.corpus.sources.manifest import FileAudio
 

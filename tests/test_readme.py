@@ -34,7 +34,7 @@ def test_every_make_target_exists() -> None:
 
 def test_every_command_of_the_package_exists() -> None:
     names = set(re.findall(r"python -m asr ([a-z]+)", README))
-    assert names == {"check", "verify", "transcribe"}
+    assert names == {"check", "verify", "transcribe", "stream"}
     for name in names:
         assert _parser().parse_args([name, "recording.wav"] if name == "transcribe" else [name])
 

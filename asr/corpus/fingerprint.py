@@ -6,7 +6,6 @@ differences over time and frequency. Here one clip is one unit, so the moments a
 """
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from asr.pcm import SAMPLE_RATE, Pcm16
@@ -49,6 +48,8 @@ def power_spectra(pcm: Pcm16, energies: NDArray[np.float64], loud: float) -> NDA
         energies: of its frames, shape = (frames,).
         loud: energy of a loud frame.
     """
+    import scipy.fft  # 0.1 s that only the processes need which measure
+
     if pcm.size < WINDOW:
         pcm = np.pad(pcm, (0, WINDOW - pcm.size))
     windows: Pcm16 = np.ndarray((pcm.size - WINDOW + 1, WINDOW), pcm.dtype, np.ascontiguousarray(pcm), 0, (2, 2))

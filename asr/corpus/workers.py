@@ -183,7 +183,8 @@ def _serve(pipe: Connection, report: Any, seconds: float, decoder: Decode) -> No
     """Leaves Ctrl-C to the parent, which ends its workers, and ends with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    gc.freeze()  # what the imports made lives for ever: collecting garbage need not look at it
+    gc.freeze()  # what the imports made lives for ever: collecting garbage need not look at it,
+    gc.set_threshold(50_000)  # nor often, since clips hold no cycles
     while True:
         try:
             job, careful = pipe.recv()
