@@ -1,7 +1,7 @@
 """Stage 2 of 5: judges every clip of the index, repairs transcripts, and splits the corpus.
 
 Reads   data/index.parquet (no audio), transcripts of outside test sets in data/external
-Writes  data/splits/{train,validation,test,rejected,repaired,warned}.jsonl and README.md (the data card),
+Writes  data/splits/{train,validation,test,rejected,repaired,warned}.jsonl, README.md (the data card), leakage.json,
         metrics/validate.json, plots/validate/*.tsv
 Params  validate.*, data.language
 
@@ -11,6 +11,7 @@ Alone: python -m stages.validate
 import argparse
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
@@ -58,6 +59,7 @@ def _write_splits(folder: Path, validated: Validated) -> None:
         write_jsonl(partial / "rejected.jsonl", map(vars, validated.rejections))
         write_jsonl(partial / "repaired.jsonl", map(vars, validated.repairs))
         write_jsonl(partial / "warned.jsonl", map(vars, validated.warnings))
+        write_json(partial / "leakage.json", asdict(validated.leakage))
         write_text(partial / "README.md", card(validated))
 
 

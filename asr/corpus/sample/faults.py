@@ -72,7 +72,7 @@ def faulty_clips(good: Sequence[SourceClip]) -> list[SourceClip]:
     bad += [
         replace(clip, audio=Repeated(clip.audio, 0.05), name="too-short"),
         replace(clip, audio=Repeated(clip.audio, 12.0), name="too-long"),
-        replace(clip, audio=Repeated(clip.audio, 0.5), name="too-much-text", text=clip.text * 3),
+        replace(clip, audio=Repeated(clip.audio, 0.5), name="too-much-text", text=" ".join(c.text for c in good[5:8])),
         replace(clip, audio=Repeated(clip.audio, 3.01), name="punctuation-only", text="..."),
         replace(clip, audio=Repeated(clip.audio, 3.02), name="special-token", text="<|az|> " + clip.text),
         replace(clip, audio=Repeated(clip.audio, 3.03), name="cyrillic", text="Бу күн һава јахшыдыр."),
