@@ -141,7 +141,7 @@ def test_a_bad_parameter_ends_every_stage_in_one_line_and_touches_no_result(smok
     with edited(smoke_repository, "params.yaml", r"learning_rate: \S+", "learning_rate: 1e-5"):
         done = run(smoke_repository, "python", "-m", f"stages.{stage}", check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: params.yaml: train.learning_rate = '1e-5'")
+    assert done.stderr.startswith("error: params.yaml: config.type: train.learning_rate = '1e-5'")
     assert len(done.stderr.splitlines()) == 1
     assert snapshot(smoke_repository, *parts) == before
 
