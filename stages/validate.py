@@ -21,6 +21,7 @@ from asr.corpus.index import read_index
 from asr.corpus.ledger import by_any_code, by_code
 from asr.corpus.splitting.external import read_references
 from asr.corpus.statistics import metrics, write_tables
+from asr.corpus.transcripts.labels import tokenizer_files
 from asr.corpus.validate import STEPS, Validated, validate
 from asr.files import replaced_folder, write_json, write_jsonl, write_text
 from asr.params import ValidateStage, as_plain
@@ -37,9 +38,11 @@ def main() -> None:
     params = ValidateStage.load(arguments.params)
     index = read_index(arguments.index)
     references = read_references(arguments.external, params.language)
+    tokenizer = tokenizer_files(params.validate.tokenizer, arguments.external)
     with tqdm(total=len(STEPS), desc="validate", unit="step", disable=None) as bar:
         validated = validate(index, params.validate, params.language, references, lambda step: _show(bar, step))
     inputs = [arguments.index, *(arguments.external / reference.name for reference in references)]
+    inputs += tokenizer
     made_by = provenance("validate", as_plain(params), inputs, ["numpy", "pyarrow", "rapidfuzz"], "cpu")
     _write_splits(arguments.splits, validated)
     write_json(arguments.metrics, {**metrics(validated), "provenance": made_by})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from asr.corpus.transcripts.labels import EXTRA_TOKENS, label_lengths, too_long_labels
+from asr.corpus.transcripts.labels import EXTRA_TOKENS, label_lengths, tokenizer_files, too_long_labels
 from asr.errors import UserError
 
 TEXTS = ["", "Salam.", "Bakıda hava küləkli olacaq.", "Görüş saat üçdədir, gecikmə!", "İşığı yandır, sonra söndür."]
@@ -119,3 +119,12 @@ def test_bounding_a_large_corpus_takes_a_fraction_of_a_second() -> None:
         assert list(too_long_labels(texts, 448, None)) == []
         best = min(best, time.process_time() - start)
     assert best < 1.5
+
+
+def test_a_tokenizer_outside_the_declared_folder_is_refused(tmp_path):
+    inside = tmp_path / "external" / "tokenizer.json"
+    assert tokenizer_files(str(inside), tmp_path / "external") == [inside]
+    assert tokenizer_files(None, tmp_path) == []
+    for outside in (tmp_path / "tokenizer.json", tmp_path / "external" / ".." / "tokenizer.json"):
+        with pytest.raises(UserError, match=r"not in .*put the file there"):
+            tokenizer_files(str(outside), tmp_path / "external")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from asr.corpus.clips import SourceClip
@@ -28,7 +29,8 @@ ROWS = 1024
 """Index rows held as objects before they become a batch of columns."""
 SpeechShare = Callable[[Pcm16], float]
 """Share of a clip in which a voice is heard, of samples of shape = (samples,)."""
-_SILENT = Sound(pcm=None, encoding="", rate=0, channels=0)  # type: ignore[arg-type]  # stands for nothing
+_NO_SOUND = Sound(np.zeros(0, np.int16), encoding="", rate=0, channels=0)
+"""Stands for a clip that could not be decoded."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def decode_clip(
         if not sound.pcm.size:
             raise AudioError("audio.no_samples", "the clip has no samples")
     except AudioError as error:
-        return _index_row(row, clip, licence, _SILENT, NOTHING, error), None
+        return _index_row(row, clip, licence, _NO_SOUND, NOTHING, error), None
     sound, measured = _measured(sound)
     found = _index_row(row, clip, licence, sound, measured)
     return found if speech_share is None else replace(found, speech_share=speech_share(sound.pcm)), sound.pcm

@@ -43,6 +43,23 @@ def too_long_labels(texts: Sequence[str], most: int, tokenizer: Path | None) -> 
             yield place, Finding("label.too_long", _message(length, most, tokenizer), length, most)
 
 
+def tokenizer_files(tokenizer: str | None, folder: Path) -> list[Path]:
+    """The tokenizer, if one is named: it must stand in `folder`, which DVC watches, lest a new one go unnoticed.
+
+    Raises:
+        UserError: it stands elsewhere.
+    """
+    if tokenizer is None:
+        return []
+    path = Path(tokenizer)
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(
+            f"validate.tokenizer = '{tokenizer}': not in '{folder}' (validate.external), which is a declared "
+            "dependency of the stage; put the file there"
+        )
+    return [path]
+
+
 def label_lengths(texts: Sequence[str], tokenizer: Path | None) -> list[int]:
     """Tokens of each label with prefix and end: exact with a `tokenizer.json`, else an upper bound.
 
