@@ -2,14 +2,10 @@
 
 import dataclasses
 import hashlib
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,105 +13,32 @@ import pytest
 import yaml
 
 from asr.audio import decode
-from asr.corpus.clips import AudioRef, SourceClip
-from asr.corpus.index import Index, IndexRow, read_index
+from asr.corpus.index import read_index
 from asr.corpus.measure import NOTHING, measure
-from asr.corpus.part import Job, decode_clip, decode_part
-from asr.corpus.prepare import Summary, prepare
+from asr.corpus.part import decode_clip
+from asr.corpus.prepare import Summary
 from asr.corpus.sources.rows import RowAudio
-from asr.corpus.sources.selection import ListedPart, Source, listed
+from asr.corpus.sources.selection import Source
 from asr.corpus.store import ClipStore
 from asr.corpus.workers import Crew
 from asr.errors import UserError
-from asr.pcm import SAMPLE_RATE, AudioError, Decode, Sound
 from tests.bad_decoders import dangerous
 from tests.factories import ToneAudio, data_params, encoded, samples_of, speech_like, tone
+from tests.preparing import (
+    CountedPart,
+    DeadlyAudio,
+    EmptyAudio,
+    RefusedAudio,
+    by_row,
+    clip,
+    contents,
+    in_parts,
+    mixed_clips,
+    rows_of,
+    run_prepare,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@dataclass(frozen=True)
-class RefusedAudio:
-    code: str
-
-    def sound(self, _: Decode) -> Sound:
-        raise AudioError(self.code, "found 3, wanted 4")
-
-
-@dataclass(frozen=True)
-class DeadlyAudio:
-    """Ends the process that asks for its samples, whatever the decoder."""
-
-    def sound(self, _: Decode) -> Sound:
-        os._exit(1)
-
-
-@dataclass(frozen=True)
-class EmptyAudio:
-    def sound(self, _: Decode) -> Sound:
-        return Sound(np.zeros(0, np.int16), "synthesis", SAMPLE_RATE, 1)
-
-
-@dataclass(frozen=True)
-class CountedPart:
-    """Clips whose rows are known only when the parts before have been read, as in a stream."""
-
-    members: tuple[SourceClip, ...]
-    counted_from_here: bool = True
-
-    def clips(self) -> Iterator[tuple[int, SourceClip]]:
-        return enumerate(self.members)
-
-    def state(self) -> str:
-        return str(self.members)
-
-
-def clip(name: str, audio: AudioRef) -> SourceClip:
-    return SourceClip(name, f"text of {name}", audio, group=f"group of {name}", source="test", split="train")
-
-
-def source_of(clips: Sequence[SourceClip]) -> Source:
-    return listed(clips, limit=None, seed=1)
-
-
-def in_parts(clips: Sequence[SourceClip], size: int) -> Source:
-    numbered = list(enumerate(clips))
-    parts = [ListedPart(tuple(numbered[start : start + size])) for start in range(0, len(clips), size)]
-    return Source(parts, len(clips))
-
-
-def rows_of(index: Index) -> list[IndexRow]:
-    return [index.row(place) for place in range(len(index))]
-
-
-def run_prepare(
-    folder: Path, clips: Sequence[SourceClip] | Source, crew: Crew | None = None, key: str = ""
-) -> tuple[Summary, list[IndexRow]]:
-    source = clips if isinstance(clips, Source) else source_of(clips)
-    with crew or Crew(1) as workers:
-        summary = prepare(source, folder / "clips", folder / "index.parquet", workers, "CC0-1.0", key)
-    return summary, rows_of(read_index(folder / "index.parquet"))
-
-
-def by_row(rows: list[IndexRow]) -> list[IndexRow]:
-    return sorted(rows, key=lambda row: row.row)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def mixed_clips(count: int) -> list[SourceClip]:
-    """Named and nameless clips, each seventh refused, each eleventh a copy of the first."""
-    clips = []
-    for number in range(count):
-        audio: AudioRef = ToneAudio(100 + 10 * number)
-        if number % 7 == 3:
-            audio = RefusedAudio("audio.truncated")
-        if number % 11 == 5:
-            audio = ToneAudio(100)
-        clips.append(clip("" if number % 3 == 0 else f"{number}.wav", audio))
-    return clips
 
 
 def test_a_decoded_clip_is_a_row_with_its_measurements_and_its_samples_in_the_store(tmp_path):
@@ -301,140 +224,6 @@ def test_a_worker_that_dies_even_when_it_is_careful_stops_prepare_with_one_line(
 def test_an_error_of_the_code_is_not_mistaken_for_a_bad_clip():
     with pytest.raises(AttributeError):
         decode_clip(0, clip("a.wav", None), "", decode)  # type: ignore[arg-type]  # meant
-
-
-# Going on after a kill
-
-
-def jobs_in(folder: Path, source: Source) -> list[Job]:
-    return [Job(n, part, folder / ".clips.partial", "CC0-1.0") for n, part in enumerate(source.parts)]
-
-
-def test_parts_that_a_killed_run_finished_are_not_done_again_and_the_bytes_are_the_same(tmp_path, capsys):
-    source = in_parts(mixed_clips(60), 20)
-    run_prepare(tmp_path / "whole", source)
-    killed = jobs_in(tmp_path / "killed", source)
-    (tmp_path / "killed" / ".clips.partial" / "clips").mkdir(parents=True)
-    (tmp_path / "killed" / ".clips.partial" / "key").write_text("k")
-    for job in killed[:2]:
-        decode_part(job, decode, lambda: None)
-    (killed[2].shards / "clips-00002-00.arrow").write_bytes(b"half a shard")
-    seen = killed[0].marker.stat().st_mtime_ns
-    run_prepare(tmp_path / "killed", source, key="k")
-    assert "2 of 3 parts are there" in capsys.readouterr().out
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
-    assert seen  # the folder of parts is gone, and with it the marker
-    assert not killed[0].folder.exists()
-
-
-@pytest.mark.parametrize("change", ["key", "content", "lost shard", "cut shard", "no marker"])
-def test_a_part_is_done_again_when_anything_about_it_differs(tmp_path, change, capsys):
-    clips = mixed_clips(40)
-    source = in_parts(clips, 20)
-    folder = tmp_path / ".clips.partial"
-    (folder / "clips").mkdir(parents=True)
-    (folder / "key").write_text("other" if change == "key" else "k")
-    job = jobs_in(tmp_path, source)[0]
-    decode_part(job, decode, lambda: None)
-    shard = job.shards / "clips-00000-00.arrow"
-    if change == "content":
-        source = in_parts([replace(clips[0], text="new"), *clips[1:]], 20)
-    elif change == "lost shard":
-        shard.unlink()
-    elif change == "cut shard":
-        shard.write_bytes(shard.read_bytes()[:-8])
-    elif change == "no marker":
-        job.marker.unlink()
-    run_prepare(tmp_path, source, key="k")
-    assert "parts are there" not in capsys.readouterr().out
-    run_prepare(tmp_path / "fresh", source)
-    assert contents(tmp_path / "clips") == contents(tmp_path / "fresh" / "clips")
-
-
-@pytest.mark.parametrize("parts_done", [0, 2])
-def test_a_run_killed_in_its_midst_ends_in_the_bytes_of_one_that_was_not(tmp_path, parts_done):
-    script = tmp_path / "run.py"
-    script.write_text(
-        "import sys\nfrom pathlib import Path\n"
-        "from asr.corpus.clips import SourceClip\nfrom asr.corpus.prepare import prepare\n"
-        "from asr.corpus.sources.selection import listed\nfrom asr.corpus.workers import Crew\n"
-        "from tests.factories import ToneAudio\n"
-        "if __name__ == '__main__':\n"
-        "    clips = [SourceClip(f'{n}.wav', '', ToneAudio(50 + n, 0.5)) for n in range(1500)]\n"
-        "    folder = Path(sys.argv[1])\n"
-        "    with Crew(2) as crew:\n"
-        "        prepare(listed(clips, None, 1), folder / 'clips', folder / 'index', crew)\n"
-    )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, script]
-    subprocess.run([*command, tmp_path / "whole"], env=environment, check=True, capture_output=True)
-    killed = tmp_path / "killed"
-    process = subprocess.Popen([*command, killed], env=environment, stderr=subprocess.DEVNULL)
-    while process.poll() is None and len(list(killed.glob(".clips.partial/part-*.json"))) < parts_done:
-        time.sleep(0.001)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    done = subprocess.run([*command, killed], env=environment, check=True, capture_output=True, text=True)
-    assert ("parts are there" in done.stdout) >= (parts_done > 0)
-    assert contents(killed) == contents(tmp_path / "whole")
-
-
-def test_a_changed_audio_file_is_noticed(tmp_path):
-    from asr.corpus.sources.manifest import FileAudio
-
-    (tmp_path / "a.wav").write_bytes(encoded(speech_like(0.2, 1)))
-    part = ListedPart(((0, clip("a.wav", FileAudio(tmp_path, "a.wav"))),))
-    before = part.state()
-    assert part.state() == before
-    (tmp_path / "a.wav").write_bytes(encoded(speech_like(0.3, 2)))
-    assert part.state() != before
-
-
-def children_of(process: int) -> list[str]:
-    tasks = Path(f"/proc/{process}/task/{process}/children")
-    return tasks.read_text().split() if tasks.exists() else []
-
-
-def alive(process: str) -> bool:
-    stat = Path(f"/proc/{process}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finding a process's children needs Linux's /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_run_leaves_no_process_behind(tmp_path, number):
-    script = tmp_path / "endless.py"
-    script.write_text(
-        "import sys\nfrom pathlib import Path\n"
-        "from asr.corpus.clips import SourceClip\nfrom asr.corpus.prepare import prepare\n"
-        "from asr.corpus.sources.selection import listed\nfrom asr.corpus.workers import Crew\n"
-        "from tests.factories import ToneAudio\n"
-        "if __name__ == '__main__':\n"
-        "    clips = [SourceClip(str(n), '', ToneAudio(100, 10.0)) for n in range(20_000)]\n"
-        "    folder = Path(sys.argv[1])\n"
-        "    with Crew(2) as crew:\n"
-        "        prepare(listed(clips, None, 1), folder / 'clips', folder / 'index', crew)\n"
-    )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with (tmp_path / "errors").open("w") as errors:
-        command = [sys.executable, script, tmp_path]
-        process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=errors)
-    while process.poll() is None and not list(tmp_path.glob(".clips.partial/clips/*")):
-        time.sleep(0.05)
-    children = children_of(process.pid)
-    assert len(children) >= 2
-    if number == signal.SIGINT:
-        os.killpg(process.pid, number)  # as Ctrl-C does: every process of the group receives it
-    else:
-        process.kill()
-    assert process.wait(timeout=20) != 0
-    deadline = time.monotonic() + 5
-    while any(alive(child) for child in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(alive(child) for child in children)
-    if number == signal.SIGINT:
-        assert sorted(path.name for path in tmp_path.iterdir()) == [".clips.partial", "endless.py", "errors"]
-        assert (tmp_path / "errors").read_text().count("Traceback") == 1
 
 
 # The stage
