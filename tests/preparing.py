@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class CountedPart:
     """Clips whose rows are known only when the parts before have been read, as in a stream."""
 
     members: tuple[SourceClip, ...]
-    counted_from_here: bool = True
+    counted_from_here: ClassVar[bool] = True
 
     def clips(self) -> Iterator[tuple[int, SourceClip]]:
         return enumerate(self.members)

@@ -100,11 +100,6 @@ NOTHING = Measurements(
 """Stands in the index for a clip that could not be decoded."""
 
 
-def pcm_bytes(pcm: Pcm16) -> bytes:
-    """The samples as little-endian PCM16: what is hashed and stored."""
-    return pcm.astype("<i2", copy=False).tobytes()
-
-
 def measure(pcm: Pcm16) -> Measurements:
     """Measures a clip, shape = (samples,) with at least one sample.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,10 +38,7 @@ class StoredPart:
     source: str
     named: bool
 
-    @property
-    def counted_from_here(self) -> bool:
-        """Rows are known."""
-        return False
+    counted_from_here: ClassVar[bool] = False
 
     def clips(self) -> Iterator[tuple[int, SourceClip]]:
         """The rows, read from the memory-mapped cache.
@@ -73,10 +70,7 @@ class StreamedPart:
     source: str
     revision: str
 
-    @property
-    def counted_from_here(self) -> bool:
-        """How many rows the earlier shards hold is known when they have been read."""
-        return True
+    counted_from_here: ClassVar[bool] = True
 
     def clips(self) -> Iterator[tuple[int, SourceClip]]:
         """The rows of the shard, counted from 0.

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from asr.corpus.clips import SourceClip
 from asr.corpus.sources.paths import contained
@@ -19,9 +19,8 @@ SHARE = 16
 class Part(Protocol):
     """A run of clips that one process reads, decodes and stores; it can be sent to that process."""
 
-    @property
-    def counted_from_here(self) -> bool:
-        """Whether rows count from the part's own start, because what comes before it is not known yet."""
+    counted_from_here: ClassVar[bool]
+    """Whether rows count from the part's own start, because what comes before it is not known yet."""
 
     def clips(self) -> Iterator[tuple[int, SourceClip]]:
         """The clips with their rows in the source (from 0), in rising order."""
@@ -53,10 +52,7 @@ class ListedPart:
 
     members: tuple[tuple[int, SourceClip], ...]
 
-    @property
-    def counted_from_here(self) -> bool:
-        """Rows are known."""
-        return False
+    counted_from_here: ClassVar[bool] = False
 
     def clips(self) -> Iterator[tuple[int, SourceClip]]:
         """The members."""

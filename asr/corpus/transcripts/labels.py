@@ -33,11 +33,10 @@ def too_long_labels(texts: Sequence[str], most: int, tokenizer: Path | None) -> 
     Raises:
         UserError: the tokenizer cannot be read.
     """
-    encoder = None if tokenizer is None else _load(tokenizer)
     room = most - EXTRA_TOKENS
     long = [place for place, text in enumerate(texts) if _MOST_BYTES * len(text) > room]
     places = [place for place in long if _bytes(texts[place]) > room]
-    lengths = _lengths([texts[place] for place in places], encoder)
+    lengths = label_lengths([texts[place] for place in places], tokenizer)
     for place, length in zip(places, lengths, strict=True):
         if length > most:
             yield place, Finding("label.too_long", _message(length, most, tokenizer), length, most)
@@ -66,15 +65,13 @@ def label_lengths(texts: Sequence[str], tokenizer: Path | None) -> list[int]:
     Raises:
         UserError: the tokenizer cannot be read.
     """
-    return _lengths(texts, None if tokenizer is None else _load(tokenizer))
-
-
-def _lengths(texts: Sequence[str], encoder: Any | None) -> list[int]:
-    if encoder is None:
+    if tokenizer is None:
         return [_bytes(text) + EXTRA_TOKENS for text in texts]
     # Lone surrogates have no UTF-8; text.control rejects them, so that any count will do.
     readable = [text.encode("utf-8", "replace").decode() for text in texts]
-    return [len(found.ids) + EXTRA_TOKENS for found in encoder.encode_batch(readable, add_special_tokens=False)]
+    return [
+        len(found.ids) + EXTRA_TOKENS for found in _load(tokenizer).encode_batch(readable, add_special_tokens=False)
+    ]
 
 
 def _bytes(text: str) -> int:
