@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from asr.errors import UserError
 from asr.knobs import Range, build, read_yaml
+from asr.params_together import check_together
 
 Seconds = float
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -75,6 +76,7 @@ class ValidateParams:
     test_share: Annotated[float, Range(low=0, high=1)]
     overlap_min_characters: Annotated[int, Range(low=0)]
     block_clips: Annotated[int | None, Range(low=1)]
+    earlier: str
     seed: Annotated[int, Range(low=0)]
 
 
@@ -107,13 +109,19 @@ class TrainParams:
     """Optimisation; `batch_size` clips make one optimizer step whatever the memory."""
 
     batch_size: Annotated[int, Range(low=1)]
-    micro_batch_seconds: Annotated[Seconds, Range(low=1)]
+    micro_batch_seconds: Annotated[Seconds | None, Range(low=1)]
     learning_rate: Annotated[float, Range(low=0)]
     max_steps: Annotated[int, Range(low=1)]
     warmup_steps: Annotated[int, Range(low=0)]
-    schedule: Literal["linear", "cosine", "constant"]
+    schedule: Literal["linear", "cosine", "cosine_restarts", "plateau", "constant"]
+    final_rate: Annotated[float, Range(low=0, high=1)]
+    restart_steps: Annotated[int, Range(low=1)]
+    restart_growth: Annotated[float, Range(low=1)]
+    plateau_patience: Annotated[int, Range(low=1)]
+    plateau_factor: Annotated[float, Range(low=0.01, high=0.99)]
     weight_decay: Annotated[float, Range(low=0)]
     clip_norm: Annotated[float, Range(low=0)]
+    max_skipped_in_a_row: Annotated[int, Range(low=1)]
     label_smoothing: Annotated[float, Range(low=0, high=0.9)]
     ctc_weight: Annotated[float, Range(low=0)]
     augment_from_step: Annotated[int, Range(low=0)]
@@ -122,12 +130,24 @@ class TrainParams:
     frequency_masks: Annotated[int, Range(low=0)]
     frequency_mask: Annotated[int, Range(low=0, high=80)]
     warp: Annotated[float, Range(low=0, high=0.5)]
+    freeze_encoder: bool
+    gradient_checkpointing: bool
     evaluate_every: Annotated[int, Range(low=1)]
     evaluate_clips: Annotated[int | None, Range(low=1)]
+    watch_clips: Annotated[int, Range(low=0, high=50)]
+    select_by: Literal["wer", "loss"]
+    stop_after: Annotated[int | None, Range(low=1)]
+    average: Literal["none", "last", "best"]
+    average_count: Annotated[int, Range(low=2, high=50)]
+    checkpoint_every: Annotated[int, Range(low=1)]
+    keep_checkpoints: Annotated[int, Range(low=2)]
     log_every: Annotated[int, Range(low=1)]
+    tracker: Literal["tensorboard", "wandb", "mlflow", "comet_ml", "clearml"] | None
+    workers: Annotated[int, Range(low=0, high=64)]
     seed: Annotated[int, Range(low=0)]
     threads: Annotated[int, Range(low=1)]
     precision: Literal["auto", "fp32", "bf16", "fp16"]
+    tf32: bool
     device: Device
 
 
@@ -237,52 +257,10 @@ def load_params(path: Path) -> Params:
         params = build(Params, read_yaml(path), "")
     except UserError as error:
         raise UserError(f"{error}" if str(error).startswith(str(path)) else f"{path}: {error}") from error
-    _check_together(params, path)
+    check_together(params, path)
     return params
 
 
 def as_plain(params: Any) -> dict[str, Any]:
     """A parameter dataclass as nested mappings, for hashing and for `experiment.json`."""
     return asdict(params)
-
-
-def _check_together(params: Params, path: Path) -> None:
-    checks = (
-        (
-            list(params.features.edges) != sorted(set(params.features.edges)) or len(params.features.edges) > 16,
-            f"features.edges = {list(params.features.edges)}: write at most 16 lengths in rising order",
-        ),
-        (
-            params.validate.max_duration > params.features.edges[-1],
-            f"validate.max_duration = {params.validate.max_duration}: longer than the last of features.edges "
-            f"({params.features.edges[-1]} s); lower it or add an edge",
-        ),
-        (
-            params.validate.validation_share + params.validate.test_share >= 1,
-            f"validate.test_share = {params.validate.test_share}: with validation_share "
-            f"{params.validate.validation_share} nothing is left for training",
-        ),
-        (
-            params.model.d_model % params.model.attention_heads != 0,
-            f"model.attention_heads = {params.model.attention_heads}: must divide model.d_model "
-            f"({params.model.d_model}) exactly",
-        ),
-        (
-            params.train.warmup_steps > params.train.max_steps,
-            f"train.warmup_steps = {params.train.warmup_steps}: more than train.max_steps ({params.train.max_steps})",
-        ),
-        (
-            params.data.source == "hub" and params.data.name is not None and params.data.revision is None,
-            f"data.revision: missing for data.name = {params.data.name!r}; pin the commit hash of the data set",
-        ),
-        (
-            params.model.name not in ("scratch",)
-            and "/" in params.model.name
-            and not Path(params.model.name).exists()
-            and params.model.revision is None,
-            f"model.revision: missing for model.name = {params.model.name!r}; pin the commit hash of the model",
-        ),
-    )
-    for failed, message in checks:
-        if failed:
-            raise UserError(f"{path}: {message}")

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = 16
 """Hexadecimal digits kept of a hash in reports (64 bits)."""
@@ -45,9 +47,9 @@ def versions(libraries: Sequence[str]) -> dict[str, str]:
 
 
 def files_hash(paths: Iterable[Path]) -> str:
-    """One hash over names and contents of files."""
-    lines = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in sorted(paths)]
-    return _digest("\n".join(lines).encode())
+    """One hash over names and contents of files, which may be large."""
+    bar = tqdm(sorted(paths), desc="hash", unit="file", delay=2, disable=None, leave=False)
+    return _digest("\n".join(f"{path.name} {_file_digest(path)}" for path in bar).encode())
 
 
 def code_hash(stage: str, root: Path) -> str:
@@ -93,6 +95,11 @@ def _module_files(name: str, root: Path) -> list[Path]:
 
 def _has_code(module: ast.Module) -> bool:
     return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in module.body)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(content: bytes) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from asr.corpus.prepare import prepare
 from asr.corpus.sources.open import open_source
+from asr.corpus.startup import leave_pandas_out
 from asr.corpus.voice import PACKAGES, detector
 from asr.corpus.workers import Crew, usable_cores
 from asr.params import PrepareStage, as_plain
@@ -41,6 +42,7 @@ def main() -> None:
         source = open_source(data)
         for note in source.notes:
             print(f"prepare: note: {note}", file=sys.stderr)
+        leave_pandas_out()
         key = json.dumps([as_plain(data), files_hash((ROOT / "asr").rglob("*.py")), versions(libraries)])
         summary = prepare(source, args.clips, args.index, crew, data.licence or "", key, data.vad)
     print(f"prepare: {summary}")

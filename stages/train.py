@@ -2,14 +2,19 @@
 
 Reads    data/clips, data/splits/train.jsonl, data/splits/validation.jsonl
 Writes   models/asr (best on validation) and models/last (after the last step), both as plain Whisper
-         directories; metrics/train.json; plots/train/*.tsv
+         directories; metrics/train.json; plots/train/*, also while it runs
 Params   train, model, features, data.language
+Keeps    .scratch/train/KEY, checkpoints of a run that died: the same command goes on from there, to the same bits;
+         runs/train/KEY/log.jsonl, a log with clock times
 Alone    python -m stages.train
 """
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from asr.corpus.clips import read_split
 from asr.corpus.store import ClipStore
@@ -18,10 +23,11 @@ from asr.files import replaced_folder, write_json, write_text
 from asr.models.build import SpeechModel, save
 from asr.models.card import model_card
 from asr.params import TrainStage, as_plain
-from asr.provenance import provenance
+from asr.provenance import files_hash, provenance
 from asr.stage import run
-from asr.training.history import write_curves
-from asr.training.run import Splits, metrics, run_training
+from asr.training.checkpoint.scratch import run_key
+from asr.training.observe.console import DEFAULT, ENVIRONMENT, configure_logging
+from asr.training.run import Outcome, Splits, metrics, trained
 
 LIBRARIES = ("accelerate", "numpy", "tokenizers", "torch", "transformers")
 
@@ -29,20 +35,27 @@ LIBRARIES = ("accelerate", "numpy", "tokenizers", "torch", "transformers")
 def main() -> None:
     """Paths from the command line, knobs from params.yaml."""
     args = _arguments()
+    configure_logging(os.environ.get(ENVIRONMENT, DEFAULT))
     params = TrainStage.load(args.params)
-    compute = choose_compute(params.train.device, params.train.precision, params.train.threads)
+    compute = choose_compute(params.train.device, params.train.precision, params.train.threads, params.train.tf32)
     files = [args.splits / "train.jsonl", args.splits / "validation.jsonl"]
     splits = Splits(read_split(files[0]), read_split(files[1]), ClipStore(args.clips))
+    made_of = provenance("train", as_plain(params), files, LIBRARIES, compute.device_class)
+    audio = files_hash(args.clips.glob("*.arrow"))
+    key = run_key({**made_of, "audio": audio, "precision": compute.precision, "build": torch.__version__})
 
-    model, outcome = run_training(params, splits, compute)
+    with trained(params, splits, compute, key, args.plots) as (model, outcome):
+        if outcome.is_main:
+            _write(model, outcome, args, as_plain(params), made_of)
 
-    results = metrics(model, outcome)
-    plain = as_plain(params)
-    results["provenance"] = provenance("train", plain, files, LIBRARIES, compute.device_class)
-    _save(model, args.last, plain, results)
-    model.network.load_state_dict(outcome.best_weights)
-    _save(model, args.model, plain, results)
-    write_curves(outcome.history, args.plots)
+
+def _write(
+    model: SpeechModel, outcome: Outcome, args: argparse.Namespace, params: dict[str, Any], made_of: dict[str, Any]
+) -> None:
+    results = metrics(model, outcome) | {"provenance": made_of}
+    _save(model, args.last, params, results)
+    model.network.load_state_dict(outcome.weights)
+    _save(model, args.model, params, results)
     write_json(args.metrics, results)
     print(f"best validation WER {results['best_validation_wer']:.4f} after step {results['best_step']}")
 

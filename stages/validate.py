@@ -1,6 +1,6 @@
 """Stage 2 of 5: judges every clip of the index, repairs transcripts, and splits the corpus.
 
-Reads   data/index.parquet (no audio), transcripts of outside test sets in data/external
+Reads   data/index.parquet (no audio), texts of outside test sets in data/external, earlier splits in data/earlier
 Writes  data/splits/{train,validation,test,rejected,repaired,warned}.jsonl, README.md (the data card), leakage.json,
         metrics/validate.json, plots/validate/*.tsv
 Params  validate.*, data.language
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from asr.corpus.card import card
 from asr.corpus.index import read_index
 from asr.corpus.ledger import by_any_code, by_code
+from asr.corpus.splitting.earlier import account, read_earlier, split_files
 from asr.corpus.splitting.external import read_references
 from asr.corpus.statistics import metrics, write_tables
 from asr.corpus.transcripts.labels import tokenizer_files
@@ -39,13 +40,14 @@ def main() -> None:
     index = read_index(arguments.index)
     references = read_references(arguments.external, params.language)
     tokenizer = tokenizer_files(params.validate.tokenizer, arguments.external)
+    record = read_earlier(arguments.earlier)
     with tqdm(total=len(STEPS), desc="validate", unit="step", disable=None) as bar:
-        validated = validate(index, params.validate, params.language, references, lambda step: _show(bar, step))
+        validated = validate(index, params.validate, params.language, references, lambda step: _show(bar, step), record)
     inputs = [arguments.index, *(arguments.external / reference.name for reference in references)]
-    inputs += tokenizer
+    inputs += [*tokenizer, *(split_files(arguments.earlier) if record else ())]
     made_by = provenance("validate", as_plain(params), inputs, ["numpy", "pyarrow", "rapidfuzz"], "cpu")
     _write_splits(arguments.splits, validated)
-    write_json(arguments.metrics, {**metrics(validated), "provenance": made_by})
+    write_json(arguments.metrics, metrics(validated) | account(validated.earlier) | {"provenance": made_by})
     write_tables(arguments.plots, validated)
     _report(validated)
 
@@ -56,12 +58,10 @@ def _show(bar: tqdm, step: str) -> None:
 
 
 def _write_splits(folder: Path, validated: Validated) -> None:
+    ledgers = {"rejected": validated.rejections, "repaired": validated.repairs, "warned": validated.warnings}
     with replaced_folder(folder) as partial:
-        for name, split in validated.splits.items():
-            write_jsonl(partial / f"{name}.jsonl", map(vars, split))
-        write_jsonl(partial / "rejected.jsonl", map(vars, validated.rejections))
-        write_jsonl(partial / "repaired.jsonl", map(vars, validated.repairs))
-        write_jsonl(partial / "warned.jsonl", map(vars, validated.warnings))
+        for name, rows in {**validated.splits, **ledgers}.items():
+            write_jsonl(partial / f"{name}.jsonl", map(vars, rows))
         write_json(partial / "leakage.json", asdict(validated.leakage))
         write_text(partial / "README.md", card(validated))
 
@@ -70,8 +70,10 @@ def _report(validated: Validated) -> None:
     sizes = ", ".join(f"{name} {len(split)}" for name, split in validated.splits.items())
     print(f"{validated.all_in.clips} clips in; kept: {sizes}; rejected: {_listed(by_code(validated.rejections))}")
     if validated.warnings:
-        counts = by_any_code(validated.warnings)
-        print(f"{len(validated.warnings)} kept clips have warnings: {_listed(counts, TOP_WARNINGS)}")
+        counts = _listed(by_any_code(validated.warnings), TOP_WARNINGS)
+        print(f"{len(validated.warnings)} kept clips have warnings: {counts}")
+    if validated.earlier:
+        print(f"earlier release: {validated.earlier}")
     _warn_of_leakage(validated)
     if validated.unlicensed:
         _warn(f"{validated.unlicensed} kept clips state no licence (manifest.licence): set data.licence")
@@ -87,9 +89,8 @@ def _warn_of_leakage(validated: Validated) -> None:
             _warn(f"texts of the outside test set {name} that are in a split: {_listed(found)}")
     if validated.leakage.groups:
         _warn(
-            f"{validated.leakage.groups} groups (speakers or recordings) occur in more than one split, since "
-            "the source's own splits share them; the test says little about new speakers. With data.split_column "
-            "null the corpus is split by group instead."
+            f"{validated.leakage.groups} groups (speakers, recordings) are in several splits, by data.split_column or "
+            "validate.earlier: the test says little about new speakers. Without these two, groups stay whole."
         )
 
 
@@ -107,6 +108,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", type=Path, default=Path("data/index.parquet"), help="written by prepare")
     parser.add_argument("--external", type=Path, default=Path("data/external"), help="transcripts of outside test sets")
+    parser.add_argument("--earlier", type=Path, default=Path("data/earlier"), help="splits of an earlier release")
     parser.add_argument("--splits", type=Path, default=Path("data/splits"), help="folder to write")
     parser.add_argument("--metrics", type=Path, default=Path("metrics/validate.json"), help="file to write")
     parser.add_argument("--plots", type=Path, default=Path("plots/validate"), help="folder to write tables to")

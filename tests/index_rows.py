@@ -13,6 +13,7 @@ LIMITS = replace(
     max_label_tokens=100,
     near_text_share=0.1,
     external="",
+    earlier="",
     max_rejected=1.0,
     validation_share=0.2,
     test_share=0.2,

@@ -24,8 +24,8 @@ STAGE_PARAMS = {
     "plot": PlotStage,
 }
 STAGES = list(STAGE_PARAMS)
-FROM_OUTSIDE = {"${data.path}", "${validate.external}"}
-"""The corpus, and the transcripts of outside test sets."""
+FROM_OUTSIDE = {"${data.path}", "${validate.external}", "${validate.earlier}"}
+"""The corpus, the transcripts of outside test sets, and the split files of an earlier release."""
 
 
 def names(entries: list[Any]) -> list[str]:
@@ -100,8 +100,11 @@ def test_the_lock_holds_the_hashes_of_the_code_in_the_tree(stage: str) -> None:
         if dep["path"].endswith(".py"):
             digest = hashlib.md5((ROOT / dep["path"]).read_bytes(), usedforsecurity=False).hexdigest()
             assert digest == dep["md5"], f"{dep['path']} changed after the results were made: run `dvc repro`"
-    external = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["validate"]["external"]
-    assert LOCK[stage]["cmd"] == PIPELINE[stage]["cmd"].replace("${validate.external}", external)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["validate"]
+    command = PIPELINE[stage]["cmd"]
+    for name in ("external", "earlier"):
+        command = command.replace(f"${{validate.{name}}}", params[name])
+    assert LOCK[stage]["cmd"] == command
     assert {dep["path"] for dep in LOCK[stage]["deps"] if dep["path"].endswith(".py")} == closure(stage)
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.devices import choose_compute
 from asr.errors import UserError
 from asr.models.tokenizer import end_id, prefix_ids
 from asr.training import data as data_module
@@ -16,9 +16,8 @@ from asr.training.batches import MicroBatch
 from asr.training.data import TrainingSet
 from asr.training.labels import collate, require_sound
 from asr.training.objective import IGNORED, Labels
-from asr.training.run import Splits, run_training
 from tests.models import tiny_corpus, tiny_model
-from tests.test_loop import stage
+from tests.training import splits, stage, whole_run
 
 MODEL = tiny_model()
 PREFIX, END = tuple(prefix_ids(MODEL.tokenizer, "az")), end_id(MODEL.tokenizer)
@@ -174,11 +173,14 @@ def test_the_remedies_name_parameters_that_exist() -> None:
         short.require_fitting_labels(448, ctc=True)
 
 
-def test_a_run_stops_at_a_planted_fault_before_a_weight_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    utterances, clips = tiny_corpus()
+def test_a_run_stops_at_a_planted_fault_before_a_weight_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.setattr(data_module, "collate", masked_pads)
     stepped: list[int] = []
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda *_: stepped.append(1))
     with pytest.raises(UserError, match=r"label\.(no_eos|all_masked)"):
-        run_training(stage(), Splits(utterances[:8], utterances[8:], clips), choose_compute("cpu", "fp32", 2))
+        whole_run(stage(), splits(), tmp_path)
     assert stepped == []

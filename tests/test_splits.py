@@ -207,6 +207,26 @@ def test_known_blocks_do_not_change_between_versions():
     assert list(dict.fromkeys(keys)) == ["block start of test", "block id000002 of test", "block id000003 of test"]
 
 
+def test_a_short_text_on_several_earlier_sides_binds_no_clip():
+    rows = [index_row(n, text="Bəli.") for n in range(20)]
+    keys, grouping = group_keys(corpus(rows), None, np.array([TEST, TRAIN] + [-1] * 18, np.int8))
+    assert len(set(keys)) == grouping.alone == 20
+
+
+def test_a_block_is_cut_where_an_earlier_clip_has_another_side_than_the_one_before():
+    rows = [index_row(n) for n in range(1, 7)]
+    earlier = np.array([-1, TRAIN, -1, TEST, TEST, TRAIN], np.int8)
+    keys, _ = group_keys(corpus(rows), 10**6, earlier)
+    starts = ["start", "start", "start", "id000004", "id000004", "id000006"]
+    assert list(keys) == [f"block {start} of test" for start in starts]
+
+
+def test_clips_whose_split_the_source_states_cut_no_block():
+    rows = [index_row(n, split=SPLITS[n % 3]) for n in range(1, 7)]
+    keys, _ = group_keys(corpus(rows), 10**6, np.array([1, 2, 0, 1, 2, 0], np.int8))
+    assert len(set(keys)) == 1
+
+
 def test_equal_values_get_equal_numbers_by_first_occurrence():
     assert numbered(["b", "a", "b", "", "ə", "a"]).tolist() == [0, 1, 0, 2, 3, 1]
     assert numbered([]).tolist() == []

@@ -44,6 +44,7 @@ ACTIONS = {
         "label.too_long "
         "manifest.duplicate_audio manifest.near_duplicate_audio manifest.conflicting_text manifest.bad_number "
         "path.unsafe split.text_overlap split.near_text_overlap split.near_audio_overlap split.external_overlap "
+        "split.earlier_overlap split.bridges_earlier "
         "stream.partial_sample stream.dtype_change stream.format_change stream.nonfinite",
     ),
     **_all(

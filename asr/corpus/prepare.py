@@ -113,6 +113,9 @@ def _merged(jobs: list[Job]) -> pa.Table:
 
 
 def _check_names(table: pa.Table) -> None:
+    given = table.filter(pc.not_equal(table.column("name"), "")).column("name")
+    if pc.count_distinct(given).as_py() == len(given):
+        return
     names = table.column("name").to_pylist()
     rows: dict[str, int] = {}
     for row, name in enumerate(names):
@@ -128,6 +131,9 @@ def _check_names(table: pa.Table) -> None:
 
 def _ids(table: pa.Table) -> list[str]:
     """Ids made unique: clips without names and with equal samples get `-1`, `-2`, ... in source order."""
+    column = table.column("id")
+    if pc.count_distinct(column).as_py() == len(column) and not pc.any(pc.equal(column, "")).as_py():
+        return list(column.to_pylist())
     copies: Counter[str] = Counter()
     ids = []
     for clip_id, row in zip(table.column("id").to_pylist(), table.column("row").to_pylist(), strict=True):

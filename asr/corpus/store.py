@@ -115,6 +115,10 @@ class ClipStore:
         for shard in shards:
             self._map(shard)
 
+    def __reduce__(self) -> tuple[type["ClipStore"], tuple[Path]]:
+        """Another process maps the files anew instead of being sent their content."""
+        return ClipStore, (self._folder,)
+
     def __len__(self) -> int:
         return len(self._places)
 

@@ -1,7 +1,8 @@
 """From the index to the splits: repair, judge, remove copies, split, remove overlaps, prove."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from asr.corpus.ledger import (
 from asr.corpus.rules import add, judge, rate_mislabels
 from asr.corpus.splitting import external
 from asr.corpus.splitting.copies import copies
+from asr.corpus.splitting.earlier import Followed, Record, earlier_sides, followed
 from asr.corpus.splitting.external import Reference
 from asr.corpus.splitting.groups import Grouping, group_keys
 from asr.corpus.splitting.leakage import Leakage, leakage
@@ -32,6 +34,9 @@ from asr.params import ValidateParams
 
 STEPS = ("transcripts", "rules", "copies", "splits", "proof")
 """What `validate` announces as it begins, in order."""
+
+NO_RECORD: Record = MappingProxyType({})
+"""For a first release."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Validated:
     grouping: Grouping
     groups: Sequence[str]
     """Speaker, recording or block of neighbours of every clip; empty where it stands with its text or alone."""
+    earlier: Followed | None = None
+    """What became of the clips of an earlier release; None without one."""
 
     @property
     def utterances(self) -> list[Utterance]:
@@ -76,6 +83,7 @@ def validate(
     language: str,
     references: Sequence[Reference] = (),
     progress: Callable[[str], None] = lambda _: None,
+    record: Record = NO_RECORD,
 ) -> Validated:
     """Applies all rules and splits what is left.
 
@@ -87,27 +95,31 @@ def validate(
         language: decides how transcripts are normalised.
         references: texts of outside test sets, which training must not hear.
         progress: told the name of each of `STEPS` as it begins.
+        record: of an earlier release, whose clips keep their side.
 
     Raises:
         UserError: no clips, too many rejected, or no clips left to train on or to test with.
     """
     progress("transcripts")
     corpus = corpus_of(index, language)
+    earlier = earlier_sides(corpus, record)
     progress("rules")
     judged = _Judged(np.ones(len(corpus), np.bool_), {})
     judged.add(judge(corpus, params))
     progress("copies")
-    judged.add(copies(corpus, judged.kept, params.near_audio_bits))
+    judged.add(copies(corpus, judged.kept, params.near_audio_bits, earlier))
     progress("splits")
-    keys, grouping = group_keys(corpus, params.block_clips)
-    sides = splits.assign(corpus, keys, params)
-    judged.add(splits.overlaps(corpus, sides, judged.kept, params))
+    keys, grouping = group_keys(corpus, params.block_clips, earlier)
+    sides = splits.assign(corpus, keys, params, earlier)
+    judged.add(splits.bridges(corpus, keys, judged.kept, earlier))
+    judged.add(splits.overlaps(corpus, sides, judged.kept, params, earlier))
     judged.add(external.overlaps(corpus, sides, judged.kept, references, params.overlap_min_characters))
     judged.add(collect(rate_mislabels(corpus, keys, judged.kept, params)))
     progress("proof")
     proof = leakage(corpus, sides, judged.kept, keys, references, params)
     groups = keys if params.block_clips is not None else corpus.index.texts["group"]
-    return _accounted(corpus, judged, sides, proof, grouping, groups, params)
+    validated = _accounted(corpus, judged, sides, proof, grouping, groups, params)
+    return replace(validated, earlier=followed(corpus, record, validated.splits)) if record else validated
 
 
 @dataclass

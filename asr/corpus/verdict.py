@@ -79,6 +79,7 @@ DEFAULTS = ValidateParams(
     near_text_share=0.05,
     overlap_min_characters=10,
     external="data/external",
+    earlier="data/earlier",
     max_rejected=0.05,
     validation_share=0.1,
     test_share=0.1,

@@ -13,8 +13,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from ctypes import c_double
 from multiprocessing.connection import Connection, wait
 from multiprocessing.sharedctypes import RawArray
@@ -23,6 +22,7 @@ from typing import Any
 
 from asr.audio import decode
 from asr.corpus.part import Job, decode_part
+from asr.corpus.startup import leave_pandas_out, one_thread_each
 from asr.errors import UserError
 from asr.isolation import DECODE_SECONDS, IsolatedDecoder
 from asr.pcm import Decode, Encoded, Sound
@@ -30,7 +30,6 @@ from asr.pcm import Decode, Encoded, Sound
 POLL_SECONDS = 0.2
 MAX_WORKERS = 16
 """Beyond this the disk is the limit."""
-BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 CLIPS, SINCE = 0, 1
 """Places in a worker's report: clips done, and since when it decodes (0: it does not)."""
 
@@ -68,7 +67,7 @@ class Worker:
         self.careful = False
         self._seconds = seconds
         self._process = context.Process(target=_serve, args=(theirs, self.report, seconds, decoder))
-        with _one_thread_each():
+        with one_thread_each():
             self._process.start()
         theirs.close()
 
@@ -162,27 +161,11 @@ class Crew:
         waiting.appendleft((job, True))
 
 
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes started here get no BLAS threads: they would spin beside the workers and help nobody.
-
-    The library reads the variable when it is loaded; no result depends on it.
-    """
-    before = os.environ.get(BLAS_THREADS)
-    os.environ[BLAS_THREADS] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[BLAS_THREADS]
-        else:
-            os.environ[BLAS_THREADS] = before
-
-
 def _serve(pipe: Connection, report: Any, seconds: float, decoder: Decode) -> None:
     """Leaves Ctrl-C to the parent, which ends its workers, and ends with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    leave_pandas_out()
     gc.freeze()  # what the imports made lives for ever: collecting garbage need not look at it,
     gc.set_threshold(50_000)  # nor often, since clips hold no cycles
     while True:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     GenerationConfig,
     WhisperConfig,
@@ -65,8 +66,14 @@ def save(model: SpeechModel, folder: Path, experiment: dict[str, Any]) -> None:
         model: the trained model.
         folder: where to; must exist.
         experiment: what made the model, for `experiment.json`.
+
+    Raises:
+        UserError: the disk is full.
     """
-    model.network.save_pretrained(folder)
+    try:
+        model.network.save_pretrained(folder)
+    except SafetensorError as error:  # what a full disk is called there
+        raise UserError(f"{folder}: the weights cannot be written ({error}); make room and run again") from error
     model.tokenizer.save_pretrained(folder)
     _feature_extractor(model.network.config).save_pretrained(folder)
     write_json(folder / EXPERIMENT, {**experiment, "edges": asdict(model.edges), "language": model.language})

@@ -1,11 +1,11 @@
 """Which clips make which step: batches of one length, the same in every run.
 
-An epoch's plan follows from (seed, epoch). Clips are shuffled and cut into steps inside each edge, so
-that a step is one tensor; what is left over at each edge is joined into steps of several micro-batches.
-Every clip appears once an epoch.
+An epoch's plan follows from (seed, epoch), so a run can begin at any batch. Clips are shuffled and cut into
+batches inside each edge, so that a batch is one tensor; what is left over at each edge is joined into batches
+of several micro-batches. Every clip appears once an epoch.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from asr.seeds import derive
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Clips that pass through the model together."""
+    """Clips of one edge that pass through the model together."""
 
     edge: int
     """Index of the common length."""
@@ -25,24 +25,25 @@ class MicroBatch:
 
 
 Step = tuple[MicroBatch, ...]
-"""The micro-batches of one optimizer step."""
+"""The micro-batches of one optimizer step, one an edge; memory may cut them further."""
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Cuts epochs into steps."""
+    """Cuts epochs into batches, each for one optimizer step."""
 
     edges: Sequence[int]
     """Edge index of each clip."""
-    edge_seconds: Sequence[float]
     batch_size: int
     """Clips in one optimizer step."""
-    micro_batch_seconds: float
-    """Padded audio in one micro-batch, at most; one clip at least."""
     seed: int
+    rank: int = 0
+    """Which process this is of those that share every batch,"""
+    ranks: int = 1
+    """and how many they are."""
 
     def epoch(self, number: int) -> list[Step]:
-        """The steps of one epoch, in order."""
+        """The batches of one epoch, in order."""
         rng = np.random.default_rng(derive(self.seed, "order", number))
         by_edge: dict[int, list[int]] = defaultdict(list)
         for clip in rng.permutation(len(self.edges)):
@@ -51,13 +52,23 @@ class Planner:
         batches = whole + [rest[i : i + self.batch_size] for i in range(0, len(rest), self.batch_size)]
         return [self._step(batches[i]) for i in rng.permutation(len(batches))]
 
-    def steps(self) -> Iterator[tuple[int, Step]]:
-        """Epoch number and step, without end."""
-        epoch = 0
+    def batches_in_an_epoch(self) -> int:
+        """The same in every epoch: it follows from how many clips each edge has."""
+        counts = Counter(self.edges).values()
+        whole = sum(count // self.batch_size for count in counts)
+        rest = sum(count % self.batch_size for count in counts)
+        return whole + -(-rest // self.batch_size)
+
+    def batches(self, start: int) -> Iterator[Step]:
+        """The share of this process in all batches of all epochs, from batch `start` of the run on, without end."""
+        epoch, first = divmod(start, self.batches_in_an_epoch())
         while True:
-            for step in self.epoch(epoch):
-                yield epoch, step
-            epoch += 1
+            yield from map(self._share, self.epoch(epoch)[first:])
+            epoch, first = epoch + 1, 0
+
+    def _share(self, step: Step) -> Step:
+        shares = (MicroBatch(batch.edge, batch.clips[self.rank :: self.ranks]) for batch in step)
+        return tuple(batch for batch in shares if batch.clips)
 
     def _whole_batches(self, by_edge: dict[int, list[int]]) -> tuple[list[list[int]], list[int]]:
         whole: list[list[int]] = []
@@ -70,9 +81,5 @@ class Planner:
         return whole, rest
 
     def _step(self, clips: Sequence[int]) -> Step:
-        step: list[MicroBatch] = []
-        for edge in sorted({self.edges[clip] for clip in clips}):
-            same = [clip for clip in clips if self.edges[clip] == edge]
-            size = max(1, int(self.micro_batch_seconds / self.edge_seconds[edge]))
-            step += [MicroBatch(edge, tuple(same[i : i + size])) for i in range(0, len(same), size)]
-        return tuple(step)
+        edges = sorted({self.edges[clip] for clip in clips})
+        return tuple(MicroBatch(edge, tuple(c for c in clips if self.edges[c] == edge)) for edge in edges)

@@ -1,29 +1,39 @@
 """One training run from parameters and splits to a model: what `stages/train.py` calls."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from asr.corpus.clips import Clips, Utterance
-from asr.decoding.generate import Transcriber
 from asr.devices import Compute, make_deterministic
-from asr.errors import UserError
 from asr.models.build import SpeechModel, build
 from asr.models.identity import record
 from asr.models.tokenizer import end_id
-from asr.params import TrainStage
-from asr.scoring.wer import score
+from asr.params import TrainStage, as_plain
 from asr.seeds import derive
+from asr.training.averaging import averaged
 from asr.training.batches import Planner
+from asr.training.checkpoint.scratch import claimed, discard, scratch_folder
+from asr.training.checkpoint.store import Store
 from asr.training.data import TrainingSet
+from asr.training.guards.dump import dumped
+from asr.training.guards.signals import Signals
 from asr.training.history import EvaluationRecord
-from asr.training.loop import Outcome, Trainer, make_trainer, train
+from asr.training.loop import Run, train
 from asr.training.objective import Objective
-
-VALIDATION_BATCH = 64
-"""Clips decoded together; results do not depend on it beyond rounding."""
+from asr.training.observe.journal import Journal, runs_folder
+from asr.training.observe.reporter import Reporter
+from asr.training.observe.trackers import open_tracker
+from asr.training.progress import Progress
+from asr.training.savers import checkpoint_gradients, freeze_encoder
+from asr.training.saving import Saver
+from asr.training.selection import to_average
+from asr.training.trainer import Trainer, Weights, make_trainer
+from asr.training.validation import Validator, chosen
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,80 @@ class Splits:
     clips: Clips
 
 
-def run_training(params: TrainStage, splits: Splits, compute: Compute) -> tuple[SpeechModel, Outcome]:
-    """Trains a model; it returns with the weights of the last step, the best ones are in the outcome.
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has come to."""
+
+    progress: Progress
+    weights: Weights
+    """Of the best evaluation, or the average that the parameters ask for."""
+    average: EvaluationRecord | None
+    """How good the average is; None where the best evaluation's weights are taken as they are."""
+    epochs: int
+    """Begun."""
+    is_main: bool
+    """Whether this process writes the results."""
+
+    @property
+    def best(self) -> EvaluationRecord:
+        """The best evaluation."""
+        assert self.progress.best is not None, "the last step is always evaluated"
+        return self.progress.best
+
+
+@contextmanager
+def trained(
+    params: TrainStage, splits: Splits, compute: Compute, key: str, plots: Path
+) -> Iterator[tuple[SpeechModel, Outcome]]:
+    """Trains a model; it comes with the weights of the last step, the ones to publish are in the outcome.
+
+    The checkpoints stay until the block ends well: in it, the results are written.
+
+    Args:
+        params: of the stage.
+        splits: what to learn from and what to judge by.
+        compute: device and number format.
+        key: what the run depends on; a run with the same key that died is gone on with.
+        plots: folder of the curves, which are written while training runs.
 
     Raises:
-        UserError: an empty split, labels that do not fit, a missing base model, or non-finite numbers.
+        Interrupted: a signal came; the state is saved.
+        UserError: an empty split, labels that do not fit, a missing base model, another process on the same run,
+            too little memory, or numbers that are not finite.
     """
+    model, trainer = _built(params, splits, compute)
+    folder, ranks = scratch_folder(key), trainer.ranks
+    with claimed(folder) if ranks.is_main else nullcontext(), Signals() as signals:
+        saver = Saver(trainer, Store(folder, params.train.keep_checkpoints), key)
+        planner = Planner(
+            trainer.data.edge_indices(), params.train.batch_size, params.train.seed, ranks.index, ranks.count
+        )
+        judged = TrainingSet.build(
+            chosen(splits.validation, params.train.evaluate_clips),
+            splits.clips,
+            model.tokenizer,
+            model.edges,
+            params.language,
+        )
+        validator = Validator(model, trainer, judged, signals)
+        progress = saver.resume()
+        log = runs_folder(key) / ("log.jsonl" if ranks.is_main else f"log-{ranks.index}.jsonl")
+        tracker = open_tracker(
+            params.train.tracker if ranks.is_main else None, key, log.parent.parent, as_plain(params), progress.step
+        )
+        with (
+            Journal(log, progress.batch) as journal,
+            closing(Reporter(trainer, journal, tracker, plots)) as reporter,
+            dumped(trainer, progress, log.parent / "dump.json"),
+        ):
+            train(Run(trainer, planner, validator, saver, reporter, signals), progress)
+        epochs = (progress.batch - 1) // planner.batches_in_an_epoch() + 1
+        yield model, _outcome(params, progress, saver, validator, epochs)
+        if ranks.is_main:
+            discard(folder)
+
+
+def _built(params: TrainStage, splits: Splits, compute: Compute) -> tuple[SpeechModel, Trainer]:
     if compute.device.type == "cpu":
         make_deterministic()
     torch.manual_seed(derive(params.train.seed, "weights"))
@@ -48,67 +126,52 @@ def run_training(params: TrainStage, splits: Splits, compute: Compute) -> tuple[
     data = TrainingSet.build(splits.train, splits.clips, model.tokenizer, model.edges, params.language)
     data.require_start(model.network.config.decoder_start_token_id)
     data.require_fitting_labels(model.network.config.max_target_positions, ctc=params.train.ctc_weight > 0)
+    if params.train.freeze_encoder:
+        freeze_encoder(model.network)
+    if params.train.gradient_checkpointing:
+        checkpoint_gradients(model.network)
     objective = Objective(model.network, end_id(model.tokenizer), params.train.label_smoothing, params.train.ctc_weight)
-    trainer = make_trainer(params.train, data, objective, compute)
-    planner = Planner(
-        data.edge_indices(),
-        model.edges.seconds,
-        params.train.batch_size,
-        params.train.micro_batch_seconds,
-        params.train.seed,
-    )
-    validator = _Validator(model, trainer, _chosen(splits.validation, params.train.evaluate_clips), splits.clips)
-    return model, train(trainer, planner, validator)
+    return model, make_trainer(params.train, data, objective, compute)
+
+
+def _outcome(params: TrainStage, progress: Progress, saver: Saver, validator: Validator, epochs: int) -> Outcome:
+    assert progress.best is not None, "the last step is always evaluated"
+    records, is_main = to_average(progress, params.train), validator.trainer.ranks.is_main
+    if not records:
+        return Outcome(progress, saver.store.weights(progress.best.step), None, epochs, is_main)
+    weights = averaged(saver.store.weights(item.step) for item in records)
+    network, last = validator.model.network, validator.trainer.weights()
+    network.load_state_dict(weights)
+    judged = replace(validator, signals=None)(progress.step).record
+    network.load_state_dict(last)
+    return Outcome(progress, weights, judged, epochs, is_main)
 
 
 def metrics(model: SpeechModel, outcome: Outcome) -> dict[str, Any]:
-    """The content of `metrics/train.json` and of `experiment.json`, without its provenance."""
-    assert outcome.best is not None, "the last step is always evaluated"
-    last = outcome.history.steps[-1]
+    """The content of `metrics/train.json` and of `experiment.json`, without its provenance.
+
+    Nothing here tells a run that was stopped and gone on with from one that was not: both end in the same bytes.
+    """
+    progress, evaluations = outcome.progress, outcome.progress.history.evaluations
+    last = progress.history.steps[-1]
+    judged = outcome.average
+    average = {} if judged is None else {"average_validation_wer": judged.wer, "average_validation_loss": judged.loss}
+    causes = ("features", "loss", "gradient", "overflow")
     return {
-        "steps": last.step,
-        "epochs": outcome.epochs + 1,
+        "steps": progress.step,
+        "epochs": outcome.epochs,
         "loss": last.loss,
         "ctc_loss": last.ctc_loss,
         "best_step": outcome.best.step,
         "best_validation_wer": outcome.best.wer,
-        "last_validation_wer": outcome.history.evaluations[-1].wer,
-        "last_validation_capped": outcome.history.evaluations[-1].capped,
+        "best_validation_loss": outcome.best.loss,
+        "last_validation_wer": evaluations[-1].wer,
+        "last_validation_capped": evaluations[-1].capped,
+        **average,
+        "skipped": {cause: sum(skip.cause == cause for skip in progress.skipped) for cause in causes},
+        "batches_split": progress.batches_split,
         "parameters": sum(p.numel() for p in model.network.parameters()),
-        "seconds_of_audio": round(outcome.seconds_of_audio, 2),
-        "padding_share": round(1 - outcome.seconds_of_audio / outcome.padded_seconds, 4),
+        "seconds_of_audio": round(progress.seconds_of_audio, 2),
+        "padding_share": round(1 - progress.seconds_of_audio / progress.padded_seconds, 4),
         **record(model.tokenizer),
     }
-
-
-@dataclass(frozen=True)
-class _Validator:
-    """Decodes the validation clips as evaluate does, greedily."""
-
-    model: SpeechModel
-    trainer: Trainer
-    utterances: Sequence[Utterance]
-    clips: Clips
-
-    def __call__(self, step: int) -> EvaluationRecord:
-        transcriber = Transcriber(
-            self.model.network,
-            self.model.tokenizer,
-            self.trainer.log_mel,
-            self.model.edges,
-            self.model.language,
-            beams=1,
-            batch_size=VALIDATION_BATCH,
-        )
-        heard = transcriber.transcribe([self.clips[item.id] for item in self.utterances], "validate")
-        references, texts = [item.text for item in self.utterances], [item.text for item in heard]
-        scores = score(references, texts, self.model.language)
-        return EvaluationRecord(step, scores.normalized.wer, sum(item.capped for item in heard))
-
-
-def _chosen(validation: Sequence[Utterance], count: int | None) -> Sequence[Utterance]:
-    """The first `count` clips with text: ids are hashes, so these are a random sample."""
-    spoken = [item for item in validation if item.text]
-    if not spoken:
-        raise UserError("the validation split has no clips with text: raise validate.validation_share")
-    return spoken[:count]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.corpus.findings import Corpus, Finding, Findings, collect
+from asr.corpus.splitting.earlier import no_earlier
 from asr.corpus.splitting.groups import numbered
 from asr.corpus.splitting.near_audio import differing, near_pairs
 
@@ -13,32 +14,44 @@ NAMED = 10
 """Rows that a message lists at most."""
 
 
-def copies(corpus: Corpus, kept: NDArray[np.bool_], near_audio_bits: int) -> Findings:
+def copies(
+    corpus: Corpus, kept: NDArray[np.bool_], near_audio_bits: int, earlier: NDArray[np.int8] | None = None
+) -> Findings:
     """Findings for kept clips that others repeat; near copies are looked for among those without an exact one.
 
     Equal samples: the copy with the lowest row stays; where the transcripts differ none can be trusted, so
     all go. Nearly equal samples (the same recording in another rendering): of the same text the one with
     the lowest row stays, unless the source names two different groups (speakers, say) for them; other texts
-    are a warning on both sides.
+    are a warning on both sides. Clips of an earlier release come before all rows that are new.
 
     Args:
         corpus: all clips.
         kept: the clips that are still in, shape = (clips,).
         near_audio_bits: the most bits in which the fingerprints of near copies differ.
+        earlier: side of each clip in an earlier release, shape = (clips,); None without one.
     """
-    exact = list(_exact(corpus, kept))
+    rank = _ranks(corpus, no_earlier(corpus) if earlier is None else earlier)
+    exact = list(_exact(corpus, kept, rank))
     standing = kept.copy()
     standing[[place for place, _ in exact]] = False
-    return collect([*exact, *_near(corpus, standing, near_audio_bits)])
+    return collect([*exact, *_near(corpus, standing, near_audio_bits, rank)])
 
 
-def _exact(corpus: Corpus, kept: NDArray[np.bool_]) -> Iterator[tuple[int, Finding]]:
+def _ranks(corpus: Corpus, earlier: NDArray[np.int8]) -> NDArray[np.int64]:
+    """Which clip stays rather than others, the lowest before all, shape = (clips,)."""
+    by_rank = np.lexsort((np.arange(len(corpus)), corpus.index.numbers["row"], earlier < 0))
+    rank = np.empty(len(corpus), np.int64)
+    rank[by_rank] = np.arange(len(corpus))
+    return rank
+
+
+def _exact(corpus: Corpus, kept: NDArray[np.bool_], rank: NDArray[np.int64]) -> Iterator[tuple[int, Finding]]:
     """Clips whose samples are equal, and that do not stay."""
     places = np.flatnonzero(kept)
     hashes = corpus.index.texts["sha256"]
     numbers = numbered([hashes[place] for place in places.tolist()])
     repeated = np.flatnonzero(np.bincount(numbers)[numbers] > 1)
-    by_hash = repeated[np.lexsort((corpus.index.numbers["row"][places[repeated]], numbers[repeated]))]
+    by_hash = repeated[np.lexsort((rank[places[repeated]], numbers[repeated]))]
     ends = np.flatnonzero(np.diff(numbers[by_hash])) + 1
     for same in np.split(places[by_hash], ends):
         if len(same):
@@ -55,22 +68,22 @@ def _judge_copies(corpus: Corpus, same: list[int]) -> Iterator[tuple[int, Findin
         yield from ((place, Finding("manifest.duplicate_audio", message)) for place in same[1:])
 
 
-def _near(corpus: Corpus, kept: NDArray[np.bool_], most_bits: int) -> Iterator[tuple[int, Finding]]:
+def _near(
+    corpus: Corpus, kept: NDArray[np.bool_], most_bits: int, rank: NDArray[np.int64]
+) -> Iterator[tuple[int, Finding]]:
     """Later near copies, and near clips whose texts contradict each other.
 
     The outcome depends on the set of pairs alone, not on their order: each clip refers to the first of its
-    near ones by row.
+    near ones by rank.
     """
-    by_row = np.lexsort((np.arange(len(corpus)), corpus.index.numbers["row"]))
-    rank = np.empty(len(corpus), np.int64)
-    rank[by_row] = np.arange(len(corpus))
+    by_rank = np.argsort(rank)
     same, other = _first_near(corpus, kept, most_bits, rank)
     for place in np.flatnonzero(same < rank).tolist():
-        first = int(by_row[same[place]])
+        first = int(by_rank[same[place]])
         message = f"sounds like {_named(corpus, first)}, which has the same text"
         yield place, Finding("manifest.near_duplicate_audio", message, differing(corpus, place, first), most_bits)
     for place in np.flatnonzero(other < len(corpus)).tolist():
-        first = int(by_row[other[place]])
+        first = int(by_rank[other[place]])
         message = f"sounds like {_named(corpus, first)}, whose text differs: one of the two may be wrong"
         yield place, Finding("split.near_conflicting_text", message, differing(corpus, place, first), most_bits)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from asr.corpus.clips import SPLITS
 from asr.corpus.findings import Corpus
 from asr.corpus.splitting.external import Reference
-from asr.corpus.splitting.groups import numbered
+from asr.corpus.splitting.groups import decisive, numbered
 from asr.corpus.splitting.relations import Relation, distinctive, near_audio_between, near_texts, same
 from asr.params import ValidateParams
 
@@ -121,13 +121,11 @@ def _kinds(
     texts = corpus.index.texts
     words, sounds = numbered(corpus.keys), numbered(texts["sha256"])
     long = distinctive(corpus, params.overlap_min_characters)
-    # Where the source has its own split and names no group, the key decided nothing.
-    decisive = _named(texts["group"]) | ~_named(texts["split"])
     return {
         "texts": _Kind(same(words, kept & long), corpus.keys),
         "short_texts": _Kind(same(words, kept & ~long & _named(corpus.keys)), corpus.keys),
         "near_texts": _Kind(near_texts(corpus, words, sides, kept, params), corpus.keys),
-        "groups": _Kind(same(numbered(keys), kept & decisive), keys),
+        "groups": _Kind(same(numbered(keys), kept & decisive(corpus)), keys),
         "audio": _Kind(same(sounds, kept & _named(texts["sha256"])), texts["sha256"]),
         "near_audio": _Kind(near_audio_between(corpus, sides, kept, params), corpus.keys),
     }

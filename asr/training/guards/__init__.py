@@ -1,0 +1,1 @@
+"""One guard a hazard: NaN and infinity, memory that runs out, signals."""

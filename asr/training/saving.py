@@ -1,0 +1,97 @@
+"""What a checkpoint of a run holds, and how a run goes on from one.
+
+Weights, optimizer and random generators are tensors; `Progress`, the loss scale and the key of the run are JSON.
+Where the plan goes on follows from `Progress.batch`, and every draw from its own seed (`asr.seeds`), so a run
+that goes on takes the same steps, to the bit, as one that was never stopped.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+from asr.errors import UserError
+from asr.training.checkpoint.store import Checkpoint, SaveError, Store
+from asr.training.checkpoint.tensors import optimizer_tensors, restore_optimizer, restore_rng, rng_tensors
+from asr.training.progress import Progress
+from asr.training.trainer import Trainer
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Saver:
+    """Writes the checkpoints of one run and finds the newest good one."""
+
+    trainer: Trainer
+    store: Store
+    key: str
+    """What the run depends on; a checkpoint with another one is refused."""
+    saved_step: int = field(default=-1)
+    """Updates at the last checkpoint."""
+    tried_step: int = field(default=-1)
+    """Updates when one was last tried, so that a full disk is not tried at every batch."""
+
+    def resume(self) -> Progress:
+        """Puts the newest whole checkpoint into model and optimizer; a new `Progress` where there is none.
+
+        Raises:
+            UserError: the checkpoint belongs to another run.
+        """
+        checkpoint = self.store.newest()
+        if checkpoint is None:
+            return Progress()
+        if checkpoint.state["key"] != self.key:
+            raise UserError(
+                f"run.identity_mismatch: the checkpoints are of run {checkpoint.state['key']}, this is run {self.key}: "
+                "remove the folder .scratch/train of the repository, or restore the parameters they belong to"
+            )
+        self._restore(checkpoint)
+        progress = Progress.from_plain(checkpoint.state["progress"])
+        self.saved_step = self.tried_step = progress.step
+        return progress
+
+    def save(self, progress: Progress) -> bool:
+        """Writes a checkpoint; whether it could. Training goes on without: only a later resume would miss it."""
+        self.tried_step = progress.step
+        saved = True
+        if self.trainer.ranks.is_main:
+            try:
+                self._write(progress)
+            except SaveError as error:
+                LOG.warning("%s; training goes on without it", error)
+                saved = False
+        self.trainer.ranks.wait()
+        if saved:
+            self.saved_step = progress.step
+        return saved
+
+    def keep_weights(self, step: int) -> None:
+        """Stores the weights as they are after `step`, for the best model and for averages.
+
+        Raises:
+            SaveError: they cannot be written; the checkpoints before stay.
+        """
+        if self.trainer.ranks.is_main:
+            self.store.keep_weights(step, self.trainer.weights())
+        self.trainer.ranks.wait()
+
+    def _write(self, progress: Progress) -> None:
+        trainer, scaler = self.trainer, self.trainer.accelerator.scaler
+        state = {
+            "key": self.key,
+            "progress": progress.plain(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+        }
+        tensors = {
+            "model": {name: value.detach() for name, value in trainer.objective.state_dict().items()},
+            "optimizer": optimizer_tensors(trainer.optimizer, trainer.names()),
+            "rng": rng_tensors(trainer.device),
+        }
+        self.store.save(progress.batch, state, tensors, [record.step for record in progress.kept])
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        trainer, scaler = self.trainer, self.trainer.accelerator.scaler
+        trainer.objective.load_state_dict(checkpoint.tensors["model"])
+        restore_optimizer(trainer.optimizer, trainer.names(), checkpoint.tensors["optimizer"])
+        restore_rng(checkpoint.tensors["rng"], trainer.device)
+        if scaler is not None and checkpoint.state["scaler"] is not None:
+            scaler.load_state_dict(checkpoint.state["scaler"])

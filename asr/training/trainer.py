@@ -1,0 +1,85 @@
+"""All that a training step needs and that does not change: model, optimizer, device, features."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from asr.devices import Compute
+from asr.features import HOP, LogMel
+from asr.params import TrainParams
+from asr.pcm import SAMPLE_RATE
+from asr.training.augment import Augment
+from asr.training.data import TrainingSet
+from asr.training.objective import Objective
+from asr.training.observe.profiler import Profiler
+from asr.training.ranks import Ranks
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What changes lives in `Progress`, in the weights and in the optimizer."""
+
+    params: TrainParams
+    data: TrainingSet
+    objective: Objective
+    log_mel: LogMel
+    accelerator: Accelerator
+    optimizer: torch.optim.Optimizer
+    augment: Augment
+    ranks: Ranks
+    profiler: Profiler
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        device: torch.device = self.accelerator.device
+        return device
+
+    def names(self) -> dict[str, torch.nn.Parameter]:
+        """The parameters of the model and of the heads that only training has, by name."""
+        return dict(self.objective.named_parameters())
+
+    def weights(self) -> Weights:
+        """A copy of the network's weights on the CPU, names as in the network."""
+        state = self.objective.model.state_dict()
+        return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
+
+
+def make_trainer(params: TrainParams, data: TrainingSet, objective: Objective, compute: Compute) -> Trainer:
+    """Puts model and optimizer on the device."""
+    precision = "no" if compute.precision == "fp32" else compute.precision
+    accelerator = Accelerator(cpu=compute.device.type == "cpu", mixed_precision=precision)
+    objective.to(accelerator.device)
+    optimizer = torch.optim.AdamW(_groups(objective, params), lr=params.learning_rate, betas=(0.9, 0.98), fused=True)
+    augment = Augment(
+        time_masks=params.time_masks,
+        time_mask_frames=round(params.time_mask * SAMPLE_RATE / HOP),
+        frequency_masks=params.frequency_masks,
+        frequency_mask_bands=params.frequency_mask,
+        warp=params.warp,
+    )
+    return Trainer(
+        params,
+        data,
+        objective,
+        LogMel(objective.model.config.num_mel_bins).to(accelerator.device),
+        accelerator,
+        accelerator.prepare_optimizer(optimizer),
+        augment,
+        Ranks(accelerator),
+        Profiler(accelerator.device),
+    )
+
+
+def _groups(objective: Objective, params: TrainParams) -> Sequence[dict[str, Any]]:
+    """Weight decay for matrices only: biases and layer norms are left alone."""
+    trainable = [p for p in objective.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": params.weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    ]

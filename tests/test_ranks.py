@@ -1,0 +1,56 @@
+"""Contract: two processes train as one does, and agree on what to leave out."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.pipeline import ROOT
+
+
+def trained(folder: Path, processes: int) -> list[dict[str, torch.Tensor]]:
+    """Weights of each process after `tests.two_ranks`."""
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    together = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, "-m", "tests.two_ranks", str(folder)]
+    running = []
+    for rank in range(processes):
+        ranked = {**together, "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, **(ranked if processes > 1 else {})}
+        running.append(subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True))
+    for process in running:
+        _, errors = process.communicate(timeout=100)
+        assert process.returncode == 0, errors
+    return [load_file(folder / f"rank{rank}.safetensors") for rank in range(processes)]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, torch.Tensor]], Path]:
+    folder = tmp_path_factory.mktemp("ranks")
+    alone = trained(folder / "one", 1)
+    return folder / "two", [*trained(folder / "two", 2), *alone], folder / "one"
+
+
+def test_two_processes_hold_the_same_weights(both) -> None:
+    first, second, _ = both[1]
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_two_processes_end_where_one_does_beyond_rounding(both) -> None:
+    first, _, alone = both[1]
+    assert all(torch.allclose(first[name], alone[name], atol=2e-5) for name in first)
+
+
+def test_a_batch_poisoned_in_one_process_is_left_out_by_both(both) -> None:
+    said = [(both[0] / f"rank{rank}.txt").read_text() for rank in (0, 1)]
+    assert said[0] == said[1]
+    assert said[0].startswith("3 ['features']")
+    assert said[0] == (both[2] / "rank0.txt").read_text(), "tokens are counted over all processes"
