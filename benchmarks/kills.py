@@ -7,10 +7,11 @@ metrics, curves) is compared with a run that nobody disturbed. A blow falls
 
 operation   at the n-th file operation (open, write, fsync, rename, unlink, ...) of all checkpoints, and of the
             clean-up at the end
-backward    before the n-th backward pass: in the midst of accumulation where a batch has several micro-batches
+backward    before the n-th micro-batch: in the midst of accumulation where a batch has several
 update      after the n-th update of the weights, before it is counted
 decoding    in the n-th batch of an evaluation
 moment      after a random share of the time that an undisturbed run takes
+term        the same with SIGTERM, which the run answers with a checkpoint and status 143
 
 Processes are forked from one that has imported the stage, so that 200 deaths do not mean 200 imports. Writes
 benchmarks/results/kills.json; fails if any run ends otherwise.
@@ -18,6 +19,7 @@ benchmarks/results/kills.json; fails if any run ends otherwise.
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -40,7 +42,7 @@ import asr.provenance
 import asr.training.run
 import stages.train
 from asr.decoding.generate import Transcriber
-from asr.stage import run
+from asr.stage import EXIT_SIGNAL, run
 from asr.training import update
 from asr.training.checkpoint.store import Store
 from benchmarks.records import write_record
@@ -48,7 +50,9 @@ from benchmarks.records import write_record
 ROOT = Path(__file__).resolve().parent.parent
 OPERATIONS = ("open", "write", "fsync", "replace", "rename", "mkdir", "unlink", "rmdir", "close", "scandir")
 RESULTS = ("models/asr", "models/last", "metrics", "plots")
-KINDS = ("operation", "backward", "update", "decoding", "moment")
+KINDS = ("operation", "backward", "update", "decoding", "moment", "term")
+TIMED = {"moment": signal.SIGKILL, "term": signal.SIGTERM}
+"""Kinds that fall from outside, at a time."""
 
 
 SHORT = {"max_steps": 8, "warmup_steps": 2, "checkpoint_every": 2, "evaluate_every": 4, "evaluate_clips": 4}
@@ -80,7 +84,7 @@ class Blow:
 
     kind: str
     at: float
-    """The n-th occasion, or for `moment` the share of an undisturbed run's time."""
+    """The n-th occasion, or for what comes from outside the share of an undisturbed run's time."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=0, help="train.workers, alternating with 0 between resumes")
+    parser.add_argument("--workers", type=int, default=0, help="train.workers, at random this many or none")
     parser.add_argument("--data", type=Path, help="folder with clips/ and splits/ of the smoke preset; made if absent")
     parser.add_argument("--short", action="store_true", help="8 steps instead of 20 and few validation clips")
     parser.add_argument("--no-record", action="store_true", help="compare only")
@@ -139,19 +143,19 @@ def trials(where: Place, kills: int, seed: int, workers: int) -> dict[str, Any]:
     deaths: Counter[str] = Counter()
     wrong, runs = [], 0
     with tqdm(total=kills, desc="kills", disable=None) as bar:
-        while deaths.total() < kills:
+        while deaths.total() - deaths["term"] < kills:
             blows = drawn(rng, truth.occasions, int(rng.integers(1, 4)))
             died = [blow for blow in blows if strike(where, blow, truth, workers * int(rng.integers(0, 2)))]
             status = ended(forked(where, None, workers * int(rng.integers(0, 2))))
             if status or digests(where.run) != truth.digests:
                 wrong.append(f"{blows}: status {status}; {where.said.read_text()[-500:]}")
             deaths.update(blow.kind for blow in died)
-            bar.update(len(died))
+            bar.update(sum(blow.kind != "term" for blow in died))
             shutil.rmtree(where.run)
             runs += 1
     return {
-        "kills": deaths.total(),
-        "kills by kind": dict(sorted(deaths.items())),
+        "kills": deaths.total() - deaths["term"],
+        "deaths by kind": dict(sorted(deaths.items())),
         "runs": runs,
         "runs that ended otherwise": len(wrong),
         "first of them": wrong[:3],
@@ -162,8 +166,8 @@ def trials(where: Place, kills: int, seed: int, workers: int) -> dict[str, Any]:
 
 def drawn(rng: np.random.Generator, occasions: dict[str, int], count: int) -> list[Blow]:
     """Random blows; later ones of a run fall on what is left of it, or miss."""
-    kinds = [str(kind) for kind in rng.choice(KINDS, count, p=[0.5, 0.1, 0.1, 0.1, 0.2])]
-    return [Blow(k, float(rng.random()) if k == "moment" else int(rng.integers(0, occasions[k]))) for k in kinds]
+    kinds = [str(kind) for kind in rng.choice(KINDS, count, p=[0.45, 0.1, 0.1, 0.1, 0.15, 0.1])]
+    return [Blow(k, float(rng.random()) if k in TIMED else int(rng.integers(0, occasions[k]))) for k in kinds]
 
 
 def undisturbed(where: Place) -> Undisturbed:
@@ -171,7 +175,7 @@ def undisturbed(where: Place) -> Undisturbed:
     counts: dict[str, int] = {}
     tally = where.folder / "tally"
     start = time.monotonic()
-    for kind in KINDS[:-1]:
+    for kind in set(KINDS) - set(TIMED):
         shutil.rmtree(where.run, ignore_errors=True)
         status = ended(forked(where, Blow(kind, -1), 0, tally))
         assert status == 0, where.said.read_text()
@@ -185,10 +189,10 @@ def undisturbed(where: Place) -> Undisturbed:
 def strike(where: Place, blow: Blow, truth: Undisturbed, workers: int) -> bool:
     """Starts the run, or goes on with it, until the blow falls; whether it did before the run was over."""
     child = forked(where, blow, workers)
-    if blow.kind == "moment":
+    if blow.kind in TIMED:
         time.sleep(blow.at * truth.seconds)
-        os.kill(child, signal.SIGKILL)
-    return ended(child) == -signal.SIGKILL
+        os.kill(child, TIMED[blow.kind])
+    return ended(child) in (-signal.SIGKILL, -signal.SIGTERM, EXIT_SIGNAL + signal.SIGTERM)
 
 
 def ended(child: int) -> int:
@@ -218,7 +222,7 @@ def train(where: Place, blow: Blow | None, tally: Path | None) -> None:
     os.dup2(said, 2)
     sys.argv = ["train", "--clips", str(where.data / "clips"), "--splits", str(where.data / "splits")]
     try:
-        with doomed(blow) if blow and blow.kind != "moment" else nothing() as count:
+        with doomed(blow) if blow and blow.kind not in TIMED else nothing() as count:
             run(stages.train.main)
     except SystemExit as left:
         os._exit(int(left.code or 0))
@@ -247,7 +251,7 @@ def doomed(blow: Blow) -> Iterator[Callable[[], int]]:
     elif blow.kind == "decoding":
         before(Transcriber, "_decode", occasion)
     else:
-        before(update, "measure" if blow.kind == "backward" else "count", occasion)
+        before(update, "_micro_batch" if blow.kind == "backward" else "count", occasion)
     yield lambda: seen[0]
 
 
@@ -287,10 +291,19 @@ def within(owner: Any, name: str, inside: list[int]) -> None:
 
 
 def digests(place: Path) -> dict[str, str]:
-    """sha256 of every result; `params.yaml` differs in `workers`, so what quotes it is left out."""
+    """sha256 of every result, without the number of workers, which may differ and is quoted in some."""
     files = sorted(path for part in RESULTS for path in (place / part).rglob("*") if path.is_file())
-    named = {path.relative_to(place).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    return {name: digest for name, digest in named.items() if not name.endswith(("experiment.json", "train.json"))}
+    return {path.relative_to(place).as_posix(): hashlib.sha256(_content(path)).hexdigest() for path in files}
+
+
+def _content(path: Path) -> bytes:
+    if path.name not in ("experiment.json", "train.json"):
+        return path.read_bytes()
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for part in (content, content.get("train", {})):
+        part.get("provenance", {}).pop("params", None)
+    content.get("params", {}).get("train", {}).pop("workers", None)
+    return json.dumps(content, sort_keys=True).encode()
 
 
 if __name__ == "__main__":

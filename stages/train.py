@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 
 from asr.corpus.clips import read_split
 from asr.corpus.store import ClipStore
-from asr.devices import choose_compute
+from asr.devices import Compute, choose_compute
 from asr.files import replaced_folder, write_json, write_text
 from asr.models.build import SpeechModel, save
-from asr.models.card import model_card
+from asr.models.card import model_card, validation
 from asr.params import TrainStage, as_plain
 from asr.provenance import files_hash, provenance
 from asr.stage import run
 from asr.training.checkpoint.scratch import run_key
 from asr.training.observe.console import DEFAULT, ENVIRONMENT, configure_logging
-from asr.training.run import Outcome, Splits, metrics, trained
+from asr.training.run import Outcome, Splits, decisive, metrics, trained
 
 LIBRARIES = ("accelerate", "numpy", "tokenizers", "torch", "transformers")
 
@@ -42,11 +43,22 @@ def main() -> None:
     splits = Splits(read_split(files[0]), read_split(files[1]), ClipStore(args.clips))
     made_of = provenance("train", as_plain(params), files, LIBRARIES, compute.device_class)
     audio = files_hash(args.clips.glob("*.arrow"))
-    key = run_key({**made_of, "audio": audio, "precision": compute.precision, "build": torch.__version__})
+    device = {"precision": compute.precision, "build": torch.__version__, "processes": _processes(compute)}
+    key = run_key({**made_of, **device, "params": decisive(params), "audio": audio, "base": _base(params.model.name)})
 
     with trained(params, splits, compute, key, args.plots) as (model, outcome):
         if outcome.is_main:
             _write(model, outcome, args, as_plain(params), made_of)
+
+
+def _base(name: str) -> str:
+    """Hash of a base model in a local folder; those of the Hub have a revision."""
+    return files_hash(path for path in Path(name).rglob("*") if path.is_file() and name != "scratch")
+
+
+def _processes(compute: Compute) -> int:
+    """How many train together: they add up their gradients in another order than one does."""
+    return int(PartialState(cpu=compute.device.type == "cpu").num_processes)
 
 
 def _write(
@@ -57,7 +69,7 @@ def _write(
     model.network.load_state_dict(outcome.weights)
     _save(model, args.model, params, results)
     write_json(args.metrics, results)
-    print(f"best validation WER {results['best_validation_wer']:.4f} after step {results['best_step']}")
+    print(f"validation WER {validation(results)}")
 
 
 def _save(model: SpeechModel, target: Path, params: dict[str, Any], results: dict[str, Any]) -> None:

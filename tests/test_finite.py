@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.optimizer import patch_optimizer_step
 
 from asr.training.guards.dump import dumped
 from asr.training.guards.finite import Measured, NotFiniteError, large_gradient
@@ -150,27 +151,53 @@ def test_a_gradient_ten_times_beyond_its_clip_is_warned_of_with_a_hint(norm: flo
     assert (said in text) if said else text == ""
 
 
-class Scaler:
-    """Stands for fp16's loss scaler, which a CPU does not have: what matters is which of its calls are made."""
+def with_scaler(trainer: Trainer, scale: float) -> torch.amp.GradScaler:
+    """Gives a trainer fp16's loss scaler, PyTorch's own on the CPU; accelerate makes one on CUDA and MPS only."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    optimizer = trainer.optimizer
+    trainer.accelerator.scaler = optimizer.scaler = scaler
+    optimizer._accelerate_step_called = False
+    optimizer._optimizer_original_step_method = optimizer.optimizer.step
+    optimizer._optimizer_patched_step_method = patch_optimizer_step(optimizer, optimizer.optimizer.step)
+    trainer.accelerator.unscale_gradients = lambda: scaler.unscale_(optimizer.optimizer)
+    return scaler
 
-    def __init__(self) -> None:
-        self.scale = 1024.0
 
-    def get_scale(self) -> float:
-        return self.scale
-
-
-@pytest.mark.parametrize(("poison", "clipped"), [(poison_loss, 0), (poison_one_gradient, 1)])
-def test_a_poisoned_batch_never_reaches_the_scaler_and_an_overflow_does(poison, clipped: int, monkeypatch) -> None:
+def test_a_poisoned_loss_leaves_the_scaler_as_it_was_and_the_next_batch_steps() -> None:
     trainer, _, _ = make_trainer_and_planner()
-    monkeypatch.setattr(trainer.accelerator, "scaler", Scaler())
-    monkeypatch.setattr(trainer.accelerator, "backward", lambda loss: loss.backward())
-    calls = []
-    monkeypatch.setattr(trainer.accelerator, "unscale_gradients", lambda: calls.append("unscale"))
-    monkeypatch.setattr(trainer.optimizer, "step", lambda: calls.append("step"))
-    poison(trainer)
-    progress = Progress()
+    scaler, progress, original = with_scaler(trainer, 1024.0), Progress(), trainer.objective.forward
+    take_step(trainer, progress, batch(trainer, 0))
+    before, weights = scaler.state_dict(), state_of(trainer)
+    poison_loss(trainer)
+    take_step(trainer, progress, batch(trainer, 1))
+    assert scaler.state_dict() == before
+    assert all(torch.equal(weights[name], value) for name, value in state_of(trainer).items())
+    trainer.objective.forward = original  # type: ignore[method-assign]
+    take_step(trainer, progress, batch(trainer, 2))
+    assert progress.step == 2
+
+
+def test_an_overflow_lowers_the_scale_and_counts_neither_as_an_update_nor_as_a_fault() -> None:
+    trainer, _, _ = make_trainer_and_planner()
+    scaler, progress = with_scaler(trainer, 1024.0), Progress()
     take_step(trainer, progress, batch(trainer))
-    assert len(calls) == 2 * clipped, "unscaling and stepping come together or not at all"
-    assert progress.skipped[0].cause == ("overflow" if clipped else "loss")
-    assert progress.skipped_in_a_row == 1 - clipped
+    weights = state_of(trainer)
+    poison_one_gradient(trainer)
+    take_step(trainer, progress, batch(trainer, 1))
+    assert scaler.get_scale() == 512.0
+    assert progress.skipped[0].cause == "overflow"
+    assert (progress.step, progress.skipped_in_a_row) == (1, 0)
+    assert all(torch.equal(weights[name], value) for name, value in state_of(trainer).items())
+
+
+def test_a_gradient_that_no_scale_helps_ends_the_run_like_any_other() -> None:
+    """The scaler must hear of every gradient it unscaled, or its next call fails."""
+    trainer, _, _ = make_trainer_and_planner(replace(PARAMS, max_skipped_in_a_row=2))
+    scaler, progress = with_scaler(trainer, 2.0), Progress()
+    poison_one_gradient(trainer)
+    for number in range(4):
+        take_step(trainer, progress, batch(trainer, number))
+    with pytest.raises(NotFiniteError, match="3 batches in a row"):
+        take_step(trainer, progress, batch(trainer, 4))
+    assert [skip.cause for skip in progress.skipped] == ["overflow"] * 2 + ["gradient"] * 3
+    assert scaler.get_scale() == 0.5

@@ -14,13 +14,26 @@ import torch
 from asr.errors import Interrupted, UserError
 from asr.training import update
 from asr.training.checkpoint import store as store_module
+from asr.training.loading import Loaded
 from asr.training.loop import train
+from asr.training.observe import reporter
 from asr.training.observe.journal import read_journal
 from asr.training.progress import Progress, Skip, Sums
+from asr.training.run import WITHOUT_EFFECT, decisive
 from asr.training.saving import Saver
 from asr.training.trainer import Trainer
-from asr.training.validation import Abandoned, Evaluation
-from tests.training import PARAMS, made_run, make_trainer_and_planner, run_here, state_of, worse_and_worse
+from asr.training.validation import Abandoned, Evaluation, Validator
+from tests.training import (
+    PARAMS,
+    made_run,
+    make_trainer_and_planner,
+    run_here,
+    splits,
+    stage,
+    state_of,
+    whole_run,
+    worse_and_worse,
+)
 
 
 class Died(Exception):  # noqa: N818  # stands for kill -9: nothing gets the chance to tidy up
@@ -239,3 +252,66 @@ def test_progress_reads_back_from_json_to_the_bit() -> None:
     progress.best = worse_and_worse(3).record
     progress.skipped.append(Skip(1, 1, "loss", ("a", "b")))
     assert Progress.from_plain(json.loads(json.dumps(progress.plain()))) == progress
+
+
+@pytest.mark.parametrize("name", WITHOUT_EFFECT)
+def test_a_parameter_without_effect_leaves_the_run_what_it_is(name: str) -> None:
+    values = {
+        "workers": 2,
+        "tracker": "wandb",
+        "checkpoint_every": 1,
+        "keep_checkpoints": 5,
+        "max_skipped_in_a_row": 99,
+    }
+    assert decisive(stage(**{name: values[name]})) == decisive(stage())
+
+
+def test_every_other_parameter_makes_another_run() -> None:
+    plain = decisive(stage())["train"]
+    assert set(vars(PARAMS)) - set(plain) == set(WITHOUT_EFFECT)
+    assert decisive(stage(learning_rate=0.1)) != decisive(stage())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("checkpoint_every", 1), ("checkpoint_every", 99), ("keep_checkpoints", 4)]
+)
+def test_parameters_without_effect_have_none(name: str, value: int, tmp_path: Path, undisturbed) -> None:
+    trainer, _, _ = make_trainer_and_planner(replace(PARAMS, **{name: value}))
+    progress = run_here(tmp_path, trainer)
+    assert equal(state_of(trainer), undisturbed[0])
+    assert progress.plain() == undisturbed[1].plain()
+
+
+def test_curves_that_cannot_be_written_do_not_end_the_training(
+    tmp_path: Path, undisturbed, monkeypatch, caplog
+) -> None:
+    trainer, _, _ = make_trainer_and_planner()
+    original, calls = reporter.write_curves, []
+
+    def full(*args: object) -> None:
+        calls.append(1)
+        if len(calls) < 3:
+            raise OSError(28, os.strerror(28), "plots/train/loss.tsv")
+        original(*args)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(reporter, "write_curves", full)
+    run_here(tmp_path, trainer)
+    assert "curves not written: plots/train/loss.tsv: No space left" in caplog.text
+    assert equal(state_of(trainer), undisturbed[0])
+    assert (tmp_path / "plots" / "loss.tsv").is_file(), "at the end they are"
+
+
+def test_out_of_memory_in_the_validation_loss_is_answered_with_halves(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    _, plain = whole_run(stage(), splits(), tmp_path, "plain")
+    original = Validator._loss_at_once
+
+    def short(self: Validator, loaded: Loaded) -> float:
+        if len(loaded.clips) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return original(self, loaded)
+
+    monkeypatch.setattr(Validator, "_loss_at_once", short)
+    _, halved = whole_run(stage(), splits(), tmp_path, "halved")
+    assert halved.best.loss == pytest.approx(plain.best.loss, rel=1e-5)

@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 from tests.pipeline import ROOT
 
 
-def trained(folder: Path, processes: int) -> list[dict[str, torch.Tensor]]:
-    """Weights of each process after `tests.two_ranks`."""
-    folder.mkdir()
+def started(what: str, folder: Path, processes: int) -> list[dict[str, torch.Tensor]]:
+    """Weights that each process leaves after `tests.two_ranks`."""
+    folder.mkdir(exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     together = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    command = [sys.executable, "-m", "tests.two_ranks", str(folder)]
+    command = [sys.executable, "-m", "tests.two_ranks", what, str(folder)]
     running = []
     for rank in range(processes):
         ranked = {**together, "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
@@ -29,14 +29,14 @@ def trained(folder: Path, processes: int) -> list[dict[str, torch.Tensor]]:
     for process in running:
         _, errors = process.communicate(timeout=100)
         assert process.returncode == 0, errors
-    return [load_file(folder / f"rank{rank}.safetensors") for rank in range(processes)]
+    return [load_file(path) for path in sorted(folder.glob("rank*.safetensors"))]
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, torch.Tensor]], Path]:
     folder = tmp_path_factory.mktemp("ranks")
-    alone = trained(folder / "one", 1)
-    return folder / "two", [*trained(folder / "two", 2), *alone], folder / "one"
+    alone = started("steps", folder / "one", 1)
+    return folder / "two", [*started("steps", folder / "two", 2), *alone], folder / "one"
 
 
 def test_two_processes_hold_the_same_weights(both) -> None:
@@ -54,3 +54,14 @@ def test_a_batch_poisoned_in_one_process_is_left_out_by_both(both) -> None:
     assert said[0] == said[1]
     assert said[0].startswith("3 ['features']")
     assert said[0] == (both[2] / "rank0.txt").read_text(), "tokens are counted over all processes"
+
+
+def test_a_signal_to_one_process_ends_both_with_one_checkpoint_from_which_both_go_on(tmp_path: Path) -> None:
+    truth = started("whole", tmp_path / "undisturbed", 2)
+    assert started("stopped", tmp_path / "stopped", 2) == []
+    said = [(tmp_path / "stopped" / f"rank{rank}.txt").read_text() for rank in (0, 1)]
+    assert all("saved after step 2 of 6" in text for text in said)
+    found = started("whole", tmp_path / "stopped", 2)
+    assert len(found) == len(truth) == 2
+    for weights in [*found, *truth]:
+        assert all(torch.equal(weights[name], truth[0][name]) for name in truth[0])

@@ -50,7 +50,10 @@ def make_trainer_and_planner(
 
 def planner_of(trainer: Trainer) -> Planner:
     """The plan that a run would follow."""
-    return Planner(trainer.data.edge_indices(), trainer.params.batch_size, trainer.params.seed)
+    ranks = trainer.ranks
+    return Planner(
+        trainer.data.edge_indices(), trainer.params.batch_size, trainer.params.seed, ranks.index, ranks.count
+    )
 
 
 def state_of(trainer: Trainer) -> dict[str, torch.Tensor]:

@@ -22,11 +22,17 @@ def model_card(language: str, base: str, metrics: dict[str, Any]) -> str:
         f"# Whisper for `{language}`",
         "",
         f"- {metrics['parameters']:,} parameters, {'trained from scratch' if base == 'scratch' else 'from ' + base}",
-        f"- validation WER {metrics['best_validation_wer']:.4f} after step {metrics['best_step']} "
-        f"of {metrics['steps']}",
+        f"- validation WER {validation(metrics)} of {metrics['steps']}",
         "- trained on clips padded to a few fixed lengths (`experiment.json`), not to the full window: use",
         "  `python -m asr transcribe` or `asr.decoding`, or expect other results from stock pipelines",
         "",
         "`experiment.json` holds parameters and provenance.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def validation(metrics: dict[str, Any]) -> str:
+    """How good the published weights are on validation, and where they come from."""
+    if metrics["published"] == "average":
+        return f"{metrics['average_validation_wer']:.4f} (weights averaged) after step {metrics['steps']}"
+    return f"{metrics['best_validation_wer']:.4f} after step {metrics['best_step']}"

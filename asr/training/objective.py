@@ -64,5 +64,5 @@ class Objective(torch.nn.Module):
         assert self.ctc_head is not None
         log_probs = self.ctc_head(encoded).float().log_softmax(dim=-1).transpose(0, 1)  # (T, B, text + 1)
         positions = torch.full_like(labels.lengths, log_probs.shape[0])
-        targets = labels.targets[:, : int(labels.lengths.max())].clamp(min=0)
+        targets = labels.targets[:, :-1].clamp(min=0)  # what lies behind a label is not looked at
         return F.ctc_loss(log_probs, targets, positions, labels.lengths, blank=self.blank, reduction="sum")

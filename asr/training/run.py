@@ -1,5 +1,6 @@
 """One training run from parameters and splits to a model: what `stages/train.py` calls."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from asr.params import TrainStage, as_plain
 from asr.seeds import derive
 from asr.training.averaging import averaged
 from asr.training.batches import Planner
-from asr.training.checkpoint.scratch import claimed, discard, scratch_folder
+from asr.training.checkpoint.scratch import claimed, discard, other_runs, scratch_folder
 from asr.training.checkpoint.store import Store
 from asr.training.data import TrainingSet
 from asr.training.guards.dump import dumped
@@ -34,6 +35,10 @@ from asr.training.saving import Saver
 from asr.training.selection import to_average
 from asr.training.trainer import Trainer, Weights, make_trainer
 from asr.training.validation import Validator, chosen
+
+LOG = logging.getLogger(__name__)
+WITHOUT_EFFECT = ("workers", "tracker", "checkpoint_every", "keep_checkpoints", "max_skipped_in_a_row")
+"""Parameters of `train` that change no bit of the result: with other values the same run goes on."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,12 @@ class Outcome:
         """The best evaluation."""
         assert self.progress.best is not None, "the last step is always evaluated"
         return self.progress.best
+
+
+def decisive(params: TrainStage) -> dict[str, Any]:
+    """The parameters that can change a result, as JSON holds them."""
+    plain = as_plain(params)
+    return {**plain, "train": {name: value for name, value in plain["train"].items() if name not in WITHOUT_EFFECT}}
 
 
 @contextmanager
@@ -102,6 +113,7 @@ def trained(
         )
         validator = Validator(model, trainer, judged, signals)
         progress = saver.resume()
+        _say_what_others_left(folder)
         log = runs_folder(key) / ("log.jsonl" if ranks.is_main else f"log-{ranks.index}.jsonl")
         tracker = open_tracker(
             params.train.tracker if ranks.is_main else None, key, log.parent.parent, as_plain(params), progress.step
@@ -113,9 +125,32 @@ def trained(
         ):
             train(Run(trainer, planner, validator, saver, reporter, signals), progress)
         epochs = (progress.batch - 1) // planner.batches_in_an_epoch() + 1
-        yield model, _outcome(params, progress, saver, validator, epochs)
+        outcome = _outcome(params, progress, saver, validator, epochs)
+        ranks.wait()
+        yield model, outcome
         if ranks.is_main:
-            discard(folder)
+            _discard(folder)
+
+
+def _discard(folder: Path) -> None:
+    """The results are there: what cannot be deleted is no reason to fail."""
+    try:
+        discard(folder)
+    except OSError as error:
+        LOG.warning("%s: checkpoints not deleted: %s; they are of no use any more", folder, error.strerror)
+
+
+def _say_what_others_left(folder: Path) -> None:
+    """Checkpoints are large, and only a run that ends well deletes its own."""
+    others = other_runs(folder)
+    if others:
+        held = sum(path.stat().st_size for other in others for path in other.rglob("*") if path.is_file())
+        LOG.info(
+            "%d other runs that did not end hold %.1f MB in %s; delete the folders that you will not go on with",
+            len(others),
+            held / 1e6,
+            folder.parent,
+        )
 
 
 def _built(params: TrainStage, splits: Splits, compute: Compute) -> tuple[SpeechModel, Trainer]:
@@ -167,6 +202,7 @@ def metrics(model: SpeechModel, outcome: Outcome) -> dict[str, Any]:
         "best_validation_loss": outcome.best.loss,
         "last_validation_wer": evaluations[-1].wer,
         "last_validation_capped": evaluations[-1].capped,
+        "published": "best" if judged is None else "average",
         **average,
         "skipped": {cause: sum(skip.cause == cause for skip in progress.skipped) for cause in causes},
         "batches_split": progress.batches_split,

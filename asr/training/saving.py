@@ -36,7 +36,7 @@ class Saver:
         Raises:
             UserError: the checkpoint belongs to another run.
         """
-        checkpoint = self.store.newest()
+        checkpoint = self._newest()
         if checkpoint is None:
             return Progress()
         if checkpoint.state["key"] != self.key:
@@ -52,17 +52,18 @@ class Saver:
     def save(self, progress: Progress) -> bool:
         """Writes a checkpoint; whether it could. Training goes on without: only a later resume would miss it."""
         self.tried_step = progress.step
-        saved = True
+        self._agree(progress)
+        failed = ""
         if self.trainer.ranks.is_main:
             try:
                 self._write(progress)
             except SaveError as error:
+                failed = str(error)
                 LOG.warning("%s; training goes on without it", error)
-                saved = False
-        self.trainer.ranks.wait()
-        if saved:
-            self.saved_step = progress.step
-        return saved
+        if self.trainer.ranks.any(bool(failed)):
+            return False
+        self.saved_step = progress.step
+        return True
 
     def keep_weights(self, step: int) -> None:
         """Stores the weights as they are after `step`, for the best model and for averages.
@@ -70,9 +71,35 @@ class Saver:
         Raises:
             SaveError: they cannot be written; the checkpoints before stay.
         """
+        failed = ""
         if self.trainer.ranks.is_main:
-            self.store.keep_weights(step, self.trainer.weights())
-        self.trainer.ranks.wait()
+            try:
+                self.store.keep_weights(step, self.trainer.weights())
+            except SaveError as error:
+                failed = str(error)
+        if self.trainer.ranks.any(bool(failed)):
+            raise SaveError(failed or f"the first process could not keep the weights of step {step}; see what it says")
+
+    def _agree(self, progress: Progress) -> None:
+        """With several processes each may have met the end of its memory: the checkpoint holds what all can do."""
+        every = self.trainer.ranks.gather([progress.clips_at_once])
+        progress.clips_at_once = {edge: min(limits[edge] for limits in every) for edge in progress.clips_at_once}
+        progress.batches_split = max(self.trainer.ranks.gather([progress.batches_split]))
+
+    def _newest(self) -> Checkpoint | None:
+        """The main process looks first: it may have to put back what a save that was cut short had moved."""
+        ranks = self.trainer.ranks
+        checkpoint = self.store.newest() if ranks.is_main else None
+        ranks.wait()
+        if not ranks.is_main:
+            checkpoint = self.store.newest()
+        found = ranks.gather([checkpoint.batch if checkpoint else 0])
+        if len(set(found)) > 1:
+            raise UserError(
+                f"the processes find checkpoints of different batches ({', '.join(map(str, found))}): give all of them "
+                "the same folder .scratch, or remove it"
+            )
+        return checkpoint
 
     def _write(self, progress: Progress) -> None:
         trainer, scaler = self.trainer, self.trainer.accelerator.scaler

@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import GradientAccumulationPlugin
 
 from asr.devices import Compute
+from asr.errors import UserError
 from asr.features import HOP, LogMel
 from asr.params import TrainParams
 from asr.pcm import SAMPLE_RATE
@@ -47,13 +49,29 @@ class Trainer:
     def weights(self) -> Weights:
         """A copy of the network's weights on the CPU, names as in the network."""
         state = self.objective.model.state_dict()
-        return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
+        places = {name: (value.data_ptr(), value.shape) for name, value in state.items()}
+        copies = {places[name]: value.detach().to("cpu", copy=True) for name, value in state.items()}
+        return {name: copies[place] for name, place in places.items()}  # tied ones stay tied
 
 
 def make_trainer(params: TrainParams, data: TrainingSet, objective: Objective, compute: Compute) -> Trainer:
-    """Puts model and optimizer on the device."""
+    """Puts model and optimizer on the device.
+
+    Raises:
+        UserError: accelerate's own settings demand another device.
+    """
     precision = "no" if compute.precision == "fp32" else compute.precision
-    accelerator = Accelerator(cpu=compute.device.type == "cpu", mixed_precision=precision)
+    accelerator = Accelerator(
+        cpu=compute.device.type == "cpu",
+        mixed_precision=precision,
+        # Given here, since a variable of the environment would decide otherwise.
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+    )
+    if accelerator.device.type != compute.device.type:
+        raise UserError(
+            f"train.device: {compute.device.type} was chosen, but accelerate's settings demand "
+            f"{accelerator.device.type}: unset ACCELERATE_USE_CPU, or set train.device"
+        )
     objective.to(accelerator.device)
     optimizer = torch.optim.AdamW(_groups(objective, params), lr=params.learning_rate, betas=(0.9, 0.98), fused=True)
     augment = Augment(

@@ -38,9 +38,11 @@ def take_step(trainer: Trainer, progress: Progress, loaded: Sequence[Loaded]) ->
     losses = forward_backward(trainer, progress, loaded)
     with trainer.profiler.phase("optimizer"):
         measured = measure(trainer, losses, _tokens(trainer, loaded))
-        if measured.fault in ("", "overflow"):
+        if not measured.fault:
             clip(trainer, measured)
-            trainer.optimizer.step()  # with an overflow the scaler lowers its scale and updates nothing
+            trainer.optimizer.step()
+        elif measured.unscaled:
+            forget_gradient(trainer, measured)
     if measured.fault:
         note_skip(progress, measured, _ids(trainer, loaded), trainer.params)
     else:
@@ -87,7 +89,13 @@ def measure(trainer: Trainer, losses: Losses, tokens: int) -> Measured:
     if before.fault:
         return before
     trainer.accelerator.unscale_gradients()
-    return replace(before, gradient_norm=float(_gradient_norm(trainer)))
+    return replace(before, gradient_norm=float(_gradient_norm(trainer)), unscaled=True)
+
+
+def forget_gradient(trainer: Trainer, measured: Measured) -> None:
+    """Tells fp16's scaler that a gradient it has unscaled is not used: it lowers its scale if that was the cause."""
+    scaler = trainer.accelerator.scaler
+    scaler.update(None if measured.fault == "overflow" else measured.scale)
 
 
 def clip(trainer: Trainer, measured: Measured) -> None:
@@ -128,7 +136,9 @@ def attempt(trainer: Trainer, loaded: Loaded) -> None:
 
 def _micro_batch(trainer: Trainer, progress: Progress, micro: Loaded, number: int, tokens: int) -> Losses:
     """Adds the gradient of one micro-batch's share of the mean loss a token."""
-    torch.manual_seed(derive(trainer.params.seed, "dropout", progress.batch, number))
+    torch.manual_seed(
+        derive(trainer.params.seed, "dropout", progress.batch, number * trainer.ranks.count + trainer.ranks.index)
+    )
     log_mel, labels = inputs(trainer, micro, progress)
     with trainer.profiler.phase("forward"), trainer.accelerator.autocast():
         cross_entropy, ctc = trainer.objective(log_mel, labels)
@@ -200,7 +210,7 @@ def _gradient_norm(trainer: Trainer) -> torch.Tensor:
 
 
 def _read(trainer: Trainer, losses: Losses, tokens: int, norm: torch.Tensor, scale: float | None) -> Measured:
-    features, cross_entropy, ctc, norm_value = torch.stack([*losses, norm.float()]).double().tolist()
+    features, cross_entropy, ctc, norm_value = torch.stack([*losses, norm.float()]).tolist()
     bad, cross_entropy, ctc = trainer.ranks.total([1.0 - features, cross_entropy, ctc])
     return Measured(bad == 0, cross_entropy, ctc, tokens, norm_value, scale)
 

@@ -13,10 +13,10 @@ from asr.models.build import SpeechModel
 from asr.scoring.wer import score
 from asr.training.batches import MicroBatch
 from asr.training.data import TrainingSet
-from asr.training.guards.oom import free_memory, is_out_of_memory
+from asr.training.guards.oom import free_memory, halved, is_out_of_memory, out_of_memory_of, split
 from asr.training.guards.signals import Signals
 from asr.training.history import EvaluationRecord, Heard
-from asr.training.loading import load
+from asr.training.loading import Loaded, load
 from asr.training.trainer import Trainer
 
 DECODED_TOGETHER = 64
@@ -109,16 +109,28 @@ class Validator:
             for first in range(0, len(same), DECODED_TOGETHER):
                 self._look_for_signals()
                 batch = MicroBatch(edge, tuple(same[first : first + DECODED_TOGETHER]))
-                loss += self._loss_of(batch)
+                loss += self._loss_of(load(self.data, batch))
                 tokens += self.data.tokens(batch)
         loss, count = ranks.total([loss, tokens])
         return loss / count
 
-    def _loss_of(self, batch: MicroBatch) -> float:
-        trainer, loaded = self.trainer, load(self.data, batch)
-        with torch.inference_mode(), trainer.accelerator.autocast():
+    def _loss_of(self, loaded: Loaded) -> float:
+        """Sum over the tokens; where memory runs out, of halves."""
+        found: list[float] = []
+        error = out_of_memory_of(lambda: found.append(self._loss_at_once(loaded)))
+        if error is None:
+            return found[0]
+        free_memory(self.trainer.device, error)
+        fewer = halved(len(loaded.clips), self.data.edges.seconds[loaded.edge], error)
+        return sum(self._loss_of(piece) for piece in split(loaded, fewer))
+
+    def _loss_at_once(self, loaded: Loaded) -> float:
+        trainer = self.trainer
+        with torch.inference_mode():
             labels = type(loaded.labels)(*(part.to(trainer.device) for part in vars(loaded.labels).values()))
-            cross_entropy, _ = trainer.objective(trainer.log_mel(loaded.wave.to(trainer.device)), labels)
+            log_mel = trainer.log_mel(loaded.wave.to(trainer.device))  # not under autocast, as in training
+            with trainer.accelerator.autocast():
+                cross_entropy, _ = trainer.objective(log_mel, labels)
         return float(cross_entropy)
 
     def _look_for_signals(self) -> None:

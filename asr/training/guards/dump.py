@@ -19,13 +19,21 @@ def dumped(trainer: Trainer, progress: Progress, path: Path) -> Iterator[None]:
     try:
         yield
     except NotFiniteError as error:
+        raise NotFiniteError(f"{error}; {_written(trainer, progress, path)}") from error
+
+
+def _written(trainer: Trainer, progress: Progress, path: Path) -> str:
+    """Where the dump is, or why there is none."""
+    try:
         write_json(path, _content(trainer, progress))
-        raise NotFiniteError(f"{error}; which parameters are concerned is in {path}") from error
+    except OSError as error:
+        return f"which parameters are concerned could not be written ({path}: {error.strerror})"
+    return f"which parameters are concerned is in {path}"
 
 
 def _content(trainer: Trainer, progress: Progress) -> dict[str, object]:
     gradients = {name: value.grad for name, value in trainer.names().items() if value.grad is not None}
-    in_a_row = progress.skipped[-progress.skipped_in_a_row :]
+    in_a_row = [skip for skip in progress.skipped if skip.cause != "overflow"][-progress.skipped_in_a_row :]
     return {
         "step": progress.step,
         "batch": progress.batch,

@@ -39,6 +39,8 @@ class Measured:
     """Before clipping."""
     scale: float | None
     """Of the loss with fp16; None without scaling."""
+    unscaled: bool = False
+    """Whether the scaler has seen this gradient and must be told what becomes of it."""
 
     @property
     def fault(self) -> str:

@@ -45,7 +45,7 @@ class Signals:
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the form of a handler
         if self.received is None:
             self.received = number
-            _say(f"{signal.Signals(number).name}: finishing this step, then saving; Ctrl-C from now on ends at once")
+            _say(f"{signal.Signals(number).name}: finishing what is at hand, then saving; Ctrl-C ends at once")
         elif number == signal.SIGINT:
             _say("SIGINT again: ending at once; the last checkpoint stands")
             os._exit(128 + signal.SIGINT)

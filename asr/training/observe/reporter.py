@@ -110,7 +110,8 @@ class Reporter:
             shares = {**dict(profile.shares), "clips_per_second": profile.clips_per_second}
             self._write("end", progress, step=progress.step, verdict=profile.verdict(), **shares)
             LOG.info("%s", profile.verdict())
-        self._curves(progress)
+        if self._trainer.ranks.is_main:
+            write_curves(progress.history, self._plots)
 
     def close(self) -> None:
         """Ends bar and tracker, however the run ended."""
@@ -148,6 +149,11 @@ class Reporter:
         self._bar.set_postfix_str(f"loss {record.loss:.3f}, WER {wer}{rate}")
 
     def _curves(self, progress: Progress) -> None:
-        if self._trainer.ranks.is_main:
+        """Without them training goes on: they are written whole next time, and at the end they must be."""
+        if not self._trainer.ranks.is_main:
+            return
+        self._curves_at = time.monotonic()
+        try:
             write_curves(progress.history, self._plots)
-            self._curves_at = time.monotonic()
+        except OSError as error:
+            LOG.warning("curves not written: %s: %s", error.filename or self._plots, error.strerror)
