@@ -79,7 +79,7 @@ def _precision(asked: str, device: str) -> str:
         return "bf16" if device == "cuda" and "bf16" in _precisions(device) else "fp32"
     if asked in _precisions(device):
         return asked
-    _log.warning("precision = %r: not on this %s device; computing in 'fp32'", asked, device)
+    _log.warning("train.precision = %r: not on this %s device; computing in 'fp32'", asked, device)
     return "fp32"
 
 

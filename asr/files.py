@@ -19,9 +19,14 @@ def write_text(path: Path, text: str) -> None:
     """Replaces `path` by `text` in UTF-8 with LF line ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-    os.replace(temporary, path)
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        error.filename = str(path)  # a full disk does not say for which file it was too small
+        raise
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

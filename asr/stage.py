@@ -40,6 +40,8 @@ def run(main: Callable[[], None]) -> None:
         _say(f"{error.filename or 'a file'}: {error.strerror}; {DISK_REMEDIES[error.errno]} and run the stage again")
         sys.exit(EXIT_USER_ERROR)
     except Interrupted as interrupted:
+        for again in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(again, signal.SIG_IGN)  # it has ended; nothing is left to interrupt
         print(f"stopped: {interrupted}", file=sys.stderr)
         sys.exit(EXIT_SIGNAL + interrupted.number)
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ Alone    python -m stages.train
 """
 
 import argparse
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from asr.training.checkpoint.scratch import run_key
 from asr.training.observe.console import DEFAULT, ENVIRONMENT, configure_logging
 from asr.training.run import Outcome, Splits, decisive, metrics, trained
 
+LOG = logging.getLogger(__name__)
 LIBRARIES = ("accelerate", "numpy", "tokenizers", "torch", "transformers")
 
 
@@ -69,7 +71,7 @@ def _write(
     model.network.load_state_dict(outcome.weights)
     _save(model, args.model, params, results)
     write_json(args.metrics, results)
-    print(f"validation WER {validation(results)}")
+    LOG.info("validation WER %s; %s", validation(results), args.model)
 
 
 def _save(model: SpeechModel, target: Path, params: dict[str, Any], results: dict[str, Any]) -> None:

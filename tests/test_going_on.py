@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from asr.errors import Interrupted, UserError
-from asr.training import update
+from asr.training import loop, update
 from asr.training.checkpoint import store as store_module
 from asr.training.loading import Loaded
 from asr.training.loop import train
@@ -262,6 +262,8 @@ def test_a_parameter_without_effect_leaves_the_run_what_it_is(name: str) -> None
         "checkpoint_every": 1,
         "keep_checkpoints": 5,
         "max_skipped_in_a_row": 99,
+        "device": "cuda",
+        "precision": "bf16",
     }
     assert decisive(stage(**{name: values[name]})) == decisive(stage())
 
@@ -315,3 +317,25 @@ def test_out_of_memory_in_the_validation_loss_is_answered_with_halves(tmp_path: 
     monkeypatch.setattr(Validator, "_loss_at_once", short)
     _, halved = whole_run(stage(), splits(), tmp_path, "halved")
     assert halved.best.loss == pytest.approx(plain.best.loss, rel=1e-5)
+
+
+def test_what_the_user_must_mend_costs_no_step(tmp_path: Path, undisturbed, monkeypatch) -> None:
+    """Such as a data worker that dies: the steps since the last checkpoint are saved before the run ends."""
+    trainer, _, _ = make_trainer_and_planner(replace(PARAMS, checkpoint_every=99))
+    with made_run(tmp_path, trainer) as (run, progress):
+
+        def unreadable(*_: object) -> object:
+            if progress.step == 2:
+                raise UserError("data.worker_died: worker 1")
+            return original(*_)  # type: ignore[arg-type]  # passed on as they came
+
+        original = loop.take_step
+        monkeypatch.setattr(loop, "take_step", unreadable)
+        with pytest.raises(UserError, match="worker_died"):
+            train(run, progress)
+    monkeypatch.undo()
+    again, _, _ = make_trainer_and_planner(replace(PARAMS, checkpoint_every=99))
+    with made_run(tmp_path, again) as (run, progress):
+        assert progress.step == 2
+        train(run, progress)
+    assert equal(state_of(again), undisturbed[0])

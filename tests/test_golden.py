@@ -22,7 +22,7 @@ from tests.training import PARAMS, make_trainer_and_planner
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
 STEPS = 12
-SETTINGS = replace(PARAMS, max_steps=STEPS, augment_from_step=4, micro_batch_seconds=4.0)
+SETTINGS = replace(PARAMS, max_steps=STEPS, augment_from_step=4, micro_batch_seconds=4.0, clip_norm=1.0)
 
 
 def measured() -> dict[str, Any]:

@@ -33,7 +33,7 @@ def test_the_first_signal_is_noted_and_told(number: signal.Signals, capfd: pytes
         assert signals.received == number
     told = capfd.readouterr().err
     assert number.name in told
-    assert "finishing this step" in told
+    assert "finishing what is at hand" in told
     assert told.strip().count("\n") == 0
 
 

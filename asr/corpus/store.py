@@ -153,7 +153,15 @@ class ClipStore:
         if not file.schema.equals(SCHEMA):
             raise UserError(f"{shard}: columns {file.schema.names} are not those of a store; run prepare again")
         for batch in batches:
-            for row, clip_id in enumerate(batch.column(0).to_pylist()):
+            for row, clip_id in enumerate(_ids(batch, shard)):
                 self._places[clip_id] = (len(self._batches), row)
             _, offsets, data = batch.column(1).buffers()
             self._batches.append((np.frombuffer(offsets, np.int32), data))
+
+
+def _ids(batch: pa.RecordBatch, shard: Path) -> list[str]:
+    try:
+        batch.validate(full=True)
+        return list(batch.column(0).to_pylist())
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise UserError(f"{shard}: damaged ({error}); run prepare again") from error

@@ -14,6 +14,7 @@ from transformers import (
     WhisperForConditionalGeneration,
     WhisperTokenizer,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from asr.errors import UserError
 from asr.features import POSITIONS_PER_SECOND, Edges
@@ -70,6 +71,7 @@ def save(model: SpeechModel, folder: Path, experiment: dict[str, Any]) -> None:
     Raises:
         UserError: the disk is full.
     """
+    disable_progress_bar()  # a file is written in a moment
     try:
         model.network.save_pretrained(folder)
     except SafetensorError as error:  # what a full disk is called there
@@ -85,6 +87,7 @@ def load(folder: Path) -> SpeechModel:
     Raises:
         UserError: the folder is missing or incomplete.
     """
+    disable_progress_bar()
     experiment = read_json(folder / EXPERIMENT)
     network = WhisperForConditionalGeneration.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     tokenizer = WhisperTokenizer.from_pretrained(folder, local_files_only=True)

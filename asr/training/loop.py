@@ -1,13 +1,17 @@
 """The training loop. Read `train` first: it is the table of contents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from signal import SIGTERM
 from typing import NoReturn
 
-from asr.errors import Interrupted
+from asr.errors import Interrupted, UserError
 from asr.params import TrainParams
 from asr.training.batches import Planner
+from asr.training.checkpoint.store import SaveError
 from asr.training.fitting import fit_into_memory
+from asr.training.guards.finite import NotFiniteError, require_updates
 from asr.training.guards.signals import Signals
 from asr.training.loading import loaded_batches
 from asr.training.observe.reporter import Reporter
@@ -50,6 +54,13 @@ def train(run: Run, progress: Progress) -> None:
         fit_into_memory(run.trainer, run.planner, progress)
     run.reporter.start(progress)
     run.trainer.objective.train()
+    with saved_on_errors(run, progress):
+        take_all_steps(run, progress)
+    run.reporter.end(progress)
+
+
+def take_all_steps(run: Run, progress: Progress) -> None:
+    """Steps, and between them what is due."""
     batches = loaded_batches(
         run.trainer.data, run.planner, progress.batch, run.params.workers, pin=run.trainer.device.type == "cuda"
     )
@@ -62,14 +73,30 @@ def train(run: Run, progress: Progress) -> None:
             if run.trainer.ranks.any(run.signals.received is not None):
                 leave(run, progress)
             if is_over(run.params, progress):
-                run.reporter.end(progress)
                 return
             with run.trainer.profiler.phase("wait"):
                 loaded = next(plan)
             measured = take_step(run.trainer, progress, loaded)
             run.reporter.stepped(progress, measured, loaded)
+            require_updates(progress, run.params)
             if point_is_due(run.params, progress) and not measured.fault:
                 run.reporter.point(progress, measured)
+
+
+@contextmanager
+def saved_on_errors(run: Run, progress: Progress) -> Iterator[None]:
+    """Saves the steps since the last checkpoint where the user has something to mend.
+
+    Between two steps the state is whole, whatever ended the run. With several processes only one may know of it, and
+    the others could not take part.
+    """
+    try:
+        yield
+    except UserError as error:
+        alone = run.trainer.ranks.count == 1 and not isinstance(error, SaveError | NotFiniteError)
+        if alone and progress.step > run.saver.saved_step:
+            save(run, progress)
+        raise
 
 
 def checkpoint_is_due(run: Run, progress: Progress) -> bool:
@@ -113,7 +140,7 @@ def evaluate(run: Run, progress: Progress) -> None:
 
 
 def save(run: Run, progress: Progress) -> None:
-    """Writes a checkpoint, or says why it could not."""
+    """Writes a checkpoint, or says why it could not; the next one is tried when it is due."""
     with run.trainer.profiler.pause():
         run.reporter.saved(progress, run.saver.save(progress))
 
@@ -127,6 +154,6 @@ def leave(run: Run, progress: Progress) -> NoReturn:
     if run.saver.saved_step != progress.step:
         save(run, progress)
     stands = run.saver.saved_step
-    saved = f"saved after step {stands}" if stands == progress.step else f"not saved; step {max(stands, 0)} stands"
-    number = run.signals.received or 0
-    raise Interrupted(number or 15, f"{saved} of {run.params.max_steps}; the same command goes on from there")
+    saved = "saved after" if stands == progress.step else "not saved; what stands is"
+    where = f"step {max(stands, 0)} of {run.params.max_steps}"
+    raise Interrupted(run.signals.received or SIGTERM, f"{saved} {where}; the same command goes on from there")

@@ -15,7 +15,7 @@ class Skip:
     """A batch that did not change the weights."""
 
     batch: int
-    """Position in the run, from 0."""
+    """Its number in the run, from 1."""
     step: int
     """Updates before it."""
     cause: str

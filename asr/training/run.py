@@ -37,8 +37,17 @@ from asr.training.trainer import Trainer, Weights, make_trainer
 from asr.training.validation import Validator, chosen
 
 LOG = logging.getLogger(__name__)
-WITHOUT_EFFECT = ("workers", "tracker", "checkpoint_every", "keep_checkpoints", "max_skipped_in_a_row")
-"""Parameters of `train` that change no bit of the result: with other values the same run goes on."""
+WITHOUT_EFFECT = (
+    "workers",
+    "tracker",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "max_skipped_in_a_row",
+    "device",
+    "precision",
+)
+"""Parameters of `train` that change no bit of the result: with other values the same run goes on. What device and
+precision come to stands in its key apart."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,14 @@ def trained(
         progress = saver.resume()
         _say_what_others_left(folder)
         log = runs_folder(key) / ("log.jsonl" if ranks.is_main else f"log-{ranks.index}.jsonl")
+        LOG.info(
+            "%d clips, %s in %s, %d steps; log %s",
+            len(splits.train),
+            compute.device_class,
+            compute.precision,
+            params.train.max_steps,
+            log,
+        )
         tracker = open_tracker(
             params.train.tracker if ranks.is_main else None, key, log.parent.parent, as_plain(params), progress.step
         )
@@ -142,11 +159,11 @@ def _discard(folder: Path) -> None:
 
 def _say_what_others_left(folder: Path) -> None:
     """Checkpoints are large, and only a run that ends well deletes its own."""
-    others = other_runs(folder)
+    others = [other for other in other_runs(folder) if (other / "checkpoints").is_dir()]
     if others:
         held = sum(path.stat().st_size for other in others for path in other.rglob("*") if path.is_file())
         LOG.info(
-            "%d other runs that did not end hold %.1f MB in %s; delete the folders that you will not go on with",
+            "%d unfinished runs of other parameters, data or code hold %.1f MB in %s; delete those you gave up",
             len(others),
             held / 1e6,
             folder.parent,

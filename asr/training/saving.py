@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass, field
 
 from asr.errors import UserError
+from asr.training.checkpoint.scratch import scratch_folder
 from asr.training.checkpoint.store import Checkpoint, SaveError, Store
 from asr.training.checkpoint.tensors import optimizer_tensors, restore_optimizer, restore_rng, rng_tensors
 from asr.training.progress import Progress
@@ -41,8 +42,9 @@ class Saver:
             return Progress()
         if checkpoint.state["key"] != self.key:
             raise UserError(
-                f"run.identity_mismatch: the checkpoints are of run {checkpoint.state['key']}, this is run {self.key}: "
-                "remove the folder .scratch/train of the repository, or restore the parameters they belong to"
+                f"run.identity_mismatch: the checkpoints in {scratch_folder(self.key)} are of run "
+                f"{checkpoint.state['key']}, this is run {self.key}: remove this folder, or restore the parameters "
+                "that they belong to"
             )
         self._restore(checkpoint)
         progress = Progress.from_plain(checkpoint.state["progress"])
@@ -50,7 +52,7 @@ class Saver:
         return progress
 
     def save(self, progress: Progress) -> bool:
-        """Writes a checkpoint; whether it could. Training goes on without: only a later resume would miss it."""
+        """Writes a checkpoint; whether it could, which only a later resume would miss."""
         self.tried_step = progress.step
         self._agree(progress)
         failed = ""
@@ -59,7 +61,7 @@ class Saver:
                 self._write(progress)
             except SaveError as error:
                 failed = str(error)
-                LOG.warning("%s; training goes on without it", error)
+                LOG.warning("%s", error)
         if self.trainer.ranks.any(bool(failed)):
             return False
         self.saved_step = progress.step
@@ -78,7 +80,8 @@ class Saver:
             except SaveError as error:
                 failed = str(error)
         if self.trainer.ranks.any(bool(failed)):
-            raise SaveError(failed or f"the first process could not keep the weights of step {step}; see what it says")
+            reason = failed or f"the first process could not keep the weights of step {step}"
+            raise SaveError(f"{reason}; without them the best model would be lost: mend it and start again")
 
     def _agree(self, progress: Progress) -> None:
         """With several processes each may have met the end of its memory: the checkpoint holds what all can do."""

@@ -32,8 +32,9 @@ def take_step(trainer: Trainer, progress: Progress, loaded: Sequence[Loaded]) ->
     """Changes the weights by one batch, or leaves them as they are and says why.
 
     Raises:
-        UserError: too many batches in a row were not finite, or one clip alone does not fit into memory.
+        UserError: one clip alone does not fit into memory.
     """
+    trainer.optimizer.zero_grad()
     set_rate(trainer, progress)
     losses = forward_backward(trainer, progress, loaded)
     with trainer.profiler.phase("optimizer"):
@@ -44,10 +45,10 @@ def take_step(trainer: Trainer, progress: Progress, loaded: Sequence[Loaded]) ->
         elif measured.unscaled:
             forget_gradient(trainer, measured)
     if measured.fault:
-        note_skip(progress, measured, _ids(trainer, loaded), trainer.params)
+        note_skip(progress, measured, _ids(trainer, loaded))  # the gradient stays for a dump until the next step
     else:
         count(trainer, progress, measured, loaded)
-    trainer.optimizer.zero_grad()
+        trainer.optimizer.zero_grad()
     progress.batch += 1
     return measured
 

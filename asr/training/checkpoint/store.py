@@ -156,7 +156,7 @@ class Store:
             standing = next((batch for batch, path in self._checkpoints().items() if stands(path)), None)
             still = "there is no checkpoint yet" if standing is None else f"the checkpoint of batch {standing} stands"
             complaint = _complaint(f"{what} could not be written", folder, error)
-            raise SaveError(f"{complaint} and start again; {still}") from error
+            raise SaveError(f"{complaint}; {still}") from error
 
     def _newest_whole(self, faults: list[str]) -> Checkpoint | None:
         for folder in self._checkpoints().values():

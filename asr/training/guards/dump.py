@@ -42,6 +42,7 @@ def _content(trainer: Trainer, progress: Progress) -> dict[str, object]:
         "weights_not_finite": [name for name, value in trainer.names().items() if not _is_finite(value)],
         "gradients_not_finite": [name for name, value in gradients.items() if not _is_finite(value)],
         "gradient_norms": {name: _norm(value) for name, value in gradients.items()},
+        "weight_norms": {name: _norm(value.detach()) for name, value in trainer.names().items()},
     }
 
 

@@ -54,28 +54,36 @@ class Measured:
         return ""
 
 
-def note_skip(progress: Progress, measured: Measured, clips: tuple[str, ...], params: TrainParams) -> Skip:
+def note_skip(progress: Progress, measured: Measured, clips: tuple[str, ...]) -> Skip:
     """Writes down a batch that did not change the weights.
 
     An overflow of fp16 is no fault: the scaler lowers its scale by itself, several times at the start of a run.
-
-    Raises:
-        NotFiniteError: `train.not_finite`: more batches in a row than `train.max_skipped_in_a_row` allows.
     """
-    skip = Skip(progress.batch, progress.step, measured.fault, clips)
+    skip = Skip(progress.batch + 1, progress.step, measured.fault, clips)
     progress.skipped.append(skip)
     if skip.cause == "overflow":
         LOG.info("batch %d: fp16 overflow at scale %g; the scale is lowered", skip.batch, measured.scale)
         return skip
     progress.skipped_in_a_row += 1
-    LOG.warning("batch %d: %s is not finite; no update (clips %s)", skip.batch, skip.cause, _some(clips))
-    if progress.skipped_in_a_row > params.max_skipped_in_a_row:
-        raise NotFiniteError(
-            f"train.not_finite: {progress.skipped_in_a_row} batches in a row without an update (the last: {skip.cause} "
-            f"of batch {skip.batch} after step {skip.step}, clips {_some(clips)}); lower train.learning_rate (now "
-            f"{params.learning_rate:g}), raise train.warmup_steps, or look at these clips"
-        )
+    named = _some(clips) if progress.skipped_in_a_row == 1 else "in the log"
+    LOG.warning("batch %d: %s not finite; no update (clips %s)", skip.batch, skip.cause, named)
     return skip
+
+
+def require_updates(progress: Progress, params: TrainParams) -> None:
+    """Ends a run that no longer learns.
+
+    Raises:
+        NotFiniteError: `train.not_finite`: more batches in a row than `train.max_skipped_in_a_row` allows.
+    """
+    if progress.skipped_in_a_row <= params.max_skipped_in_a_row:
+        return
+    skip = progress.skipped[-1]
+    raise NotFiniteError(
+        f"train.not_finite: {progress.skipped_in_a_row} batches in a row without an update (the last: {skip.cause} "
+        f"of batch {skip.batch} after step {skip.step}); lower train.learning_rate (now {params.learning_rate:g}), "
+        "raise train.warmup_steps, or look at the clips of these batches"
+    )
 
 
 def large_gradient(step: int, largest: float, params: TrainParams) -> str:
@@ -83,7 +91,7 @@ def large_gradient(step: int, largest: float, params: TrainParams) -> str:
     if not params.clip_norm or largest <= LARGE_NORM * params.clip_norm:
         return ""
     return (
-        f"step {step}: a gradient norm of {largest:.3g} is more than {LARGE_NORM:g} times train.clip_norm "
+        f"up to step {step}: a gradient norm of {largest:.3g} is more than {LARGE_NORM:g} times train.clip_norm "
         f"({params.clip_norm:g}); if this goes on, lower train.learning_rate or raise train.warmup_steps"
     )
 

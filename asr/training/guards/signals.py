@@ -1,7 +1,8 @@
 """A run that is asked to end does so at a good moment: between two steps, with a checkpoint.
 
 Schedulers send SIGTERM some seconds before SIGKILL, Slurm also SIGUSR1 (`--signal=USR1@120`), a person presses
-Ctrl-C. The handler only notes this; the loop looks after every step.
+Ctrl-C, a lost connection sends SIGHUP unless `nohup` was used. The handler only notes this; the loop looks after
+every step.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 """Signals that ask a run to end."""
 
 
@@ -34,7 +35,8 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in ENDING}
+            wanted = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in wanted}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

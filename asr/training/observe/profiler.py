@@ -34,7 +34,7 @@ class Bottleneck:
 
 BOTTLENECKS = {
     "wait": Bottleneck(
-        0.05, "waiting for clips", "raise train.workers, which changes no result, or put data/clips on a faster disk"
+        0.1, "waiting for clips", "raise train.workers, which changes no result, or put data/clips on a faster disk"
     ),
     "transfer": Bottleneck(
         0.1, "moving clips to the device", "raise train.micro_batch_seconds, so that they move in fewer pieces"

@@ -40,7 +40,7 @@ class Reporter:
         )
         self._curves_at = 0.0
         self._split = 0
-        self._largest_norm = 0.0
+        self._largest_norm = self._warned_norm = 0.0
 
     def start(self, progress: Progress) -> None:
         """The run begins, or goes on."""
@@ -80,8 +80,10 @@ class Reporter:
         self._write("step", progress, **vars(record), **self._beside(progress, measured, profile, reading))
         if profile is not None:
             self._write("profile", progress, shares=dict(profile.shares), verdict=profile.verdict())
-        self._warn("warning", progress, large_gradient(progress.step, self._largest_norm, self._trainer.params))
-        self._largest_norm = 0.0
+        if self._largest_norm > 2 * self._warned_norm:
+            text = large_gradient(progress.step, self._largest_norm, self._trainer.params)
+            self._warned_norm = self._largest_norm if text else self._warned_norm
+            self._warn("warning", progress, text)
         self._warn("memory", progress, self._monitor.relieve(reading))
         self._warn("memory", progress, self._monitor.leak())
         self._tracker.log({name: value for name, value in vars(record).items() if name != "step"}, progress.step)
@@ -105,6 +107,8 @@ class Reporter:
 
     def end(self, progress: Progress) -> None:
         """The run is over: the verdict on where its time went."""
+        if progress.step < self._trainer.params.max_steps:
+            LOG.info("ended early: %d evaluations without a better one", progress.waited)
         profile = self._trainer.profiler.total()
         if profile is not None:
             shares = {**dict(profile.shares), "clips_per_second": profile.clips_per_second}
