@@ -16,6 +16,15 @@ from tests.pipeline import ROOT
 def started(what: str, folder: Path, processes: int) -> list[dict[str, torch.Tensor]]:
     """Weights that each process leaves after `tests.two_ranks`."""
     folder.mkdir(exist_ok=True)
+    said = ended(what, folder, processes)
+    if any("EADDRINUSE" in errors or "address already in use" in errors for _, errors in said):
+        said = ended(what, folder, processes)  # somebody took the port between finding and using it
+    assert all(status == 0 for status, _ in said), said
+    return [load_file(path) for path in sorted(folder.glob("rank*.safetensors"))]
+
+
+def ended(what: str, folder: Path, processes: int) -> list[tuple[int, str]]:
+    """Exit status and errors of each process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -26,10 +35,8 @@ def started(what: str, folder: Path, processes: int) -> list[dict[str, torch.Ten
         ranked = {**together, "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
         environment = {**os.environ, **(ranked if processes > 1 else {})}
         running.append(subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True))
-    for process in running:
-        _, errors = process.communicate(timeout=100)
-        assert process.returncode == 0, errors
-    return [load_file(path) for path in sorted(folder.glob("rank*.safetensors"))]
+    errors = [process.communicate(timeout=100)[1] for process in running]
+    return [(process.returncode, text) for process, text in zip(running, errors, strict=True)]
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 """The log of a run: one JSON object a line, for people and their tools. Nothing that a result depends on reads it.
 
 It may hold clock times, so it lies in `runs/`, which neither Git nor DVC looks at. A run that goes on from a
-checkpoint first cuts the log back to it, so that every step stands there once (an evaluation that is done again, twice).
-A log that cannot be written is
-no reason to stop training: the lines are lost, counted, and the count is told in the end.
+checkpoint first cuts the log back to it, so that every step stands there once (an evaluation that is done again
+stands twice). A log that cannot be written is no reason to stop training: the lines are lost, counted, and the
+count is told in the end.
 """
 
 import errno
