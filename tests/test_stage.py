@@ -3,11 +3,21 @@
 import errno
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from asr.errors import Interrupted, UserError
 from asr.stage import run
+
+
+@pytest.fixture(autouse=True)
+def handlers_as_before() -> Iterator[None]:
+    """A stage that was interrupted ignores further signals; processes that later tests start would inherit that."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def failing(error: BaseException):
