@@ -84,7 +84,9 @@ class ValidateParams:
 class FeatureParams:
     """The fixed lengths to which clips are padded."""
 
-    edges: Annotated[tuple[Seconds, ...], Range(low=0.1, high=30)]
+    edges: Annotated[tuple[Seconds, ...] | None, Range(low=0.1, high=30)]
+    shapes: Annotated[int, Range(low=1, high=16)]
+    longest: Annotated[Seconds, Range(low=0.1, high=30)]
     tail: Annotated[Seconds, Range(low=0, high=5)]
 
 
@@ -130,8 +132,12 @@ class TrainParams:
     frequency_masks: Annotated[int, Range(low=0)]
     frequency_mask: Annotated[int, Range(low=0, high=80)]
     warp: Annotated[float, Range(low=0, high=0.5)]
+    margin: Annotated[Seconds, Range(low=0, high=30)]
+    margin_share: Annotated[float, Range(low=0, high=1)]
+    window_share: Annotated[float, Range(low=0, high=1)]
     freeze_encoder: bool
     gradient_checkpointing: bool
+    compile: bool
     evaluate_every: Annotated[int, Range(low=1)]
     evaluate_clips: Annotated[int | None, Range(low=1)]
     watch_clips: Annotated[int, Range(low=0, high=50)]
@@ -157,6 +163,7 @@ class EvaluateParams:
 
     batch_size: Annotated[int, Range(low=1)]
     beams: Annotated[int, Range(low=1)]
+    full_window: bool
     threads: Annotated[int, Range(low=1)]
     device: Device
 

@@ -15,15 +15,25 @@ def check_together(params: "Params", path: Path) -> None:
     Raises:
         UserError: with the key, the value and the remedy.
     """
+    edges = None if params.features.edges is None else list(params.features.edges)
     checks = (
         (
-            list(params.features.edges) != sorted(set(params.features.edges)) or len(params.features.edges) > 16,
-            f"features.edges = {list(params.features.edges)}: write at most 16 lengths in rising order",
+            edges is not None and (edges != sorted(set(edges)) or len(edges) > 16),
+            f"features.edges = {edges}: write at most 16 lengths in rising order, or null",
         ),
         (
-            params.validate.max_duration > params.features.edges[-1],
-            f"validate.max_duration = {params.validate.max_duration}: longer than the last of features.edges "
-            f"({params.features.edges[-1]} s); lower it or add an edge",
+            edges is not None and edges[-1] != params.features.longest,
+            f"features.edges = {edges}: the last must be features.longest ({params.features.longest} s)",
+        ),
+        (
+            params.validate.max_duration > params.features.longest,
+            f"validate.max_duration = {params.validate.max_duration}: longer than features.longest "
+            f"({params.features.longest} s); lower it or raise that",
+        ),
+        (
+            params.train.margin_share + params.train.window_share > 1,
+            f"train.window_share = {params.train.window_share}: with train.margin_share "
+            f"({params.train.margin_share}) more than all clips",
         ),
         (
             params.validate.validation_share + params.validate.test_share >= 1,

@@ -111,7 +111,7 @@ def make_bench(params: Params) -> Bench:
     names = [f"clip{i}" for i in range(params.train.batch_size)]
     noise = {n: rng.integers(-9999, 9999, int(SECONDS * SAMPLE_RATE)).astype(np.int16) for n in names}
     utterances = [Utterance(name, TEXT, SECONDS, "g", "benchmark", "") for name in names]
-    model = build(params.model, params.features, "az", [TEXT])
+    model = build(params.model, params.features, "az", utterances)
     data = TrainingSet.build(utterances, noise, model.tokenizer, model.edges, "az")
     train = params.train
     objective = Objective(model.network, end_id(model.tokenizer), train.label_smoothing, train.ctc_weight)

@@ -14,7 +14,7 @@ from typing import Any
 
 from asr.corpus.clips import read_split
 from asr.corpus.store import ClipStore
-from asr.decoding.predict import Predictions, make_transcriber, predict
+from asr.decoding.predict import Predictions, at_full_window, full_window_section, make_transcriber, predict
 from asr.devices import choose_compute
 from asr.files import read_json, replaced_folder, write_json, write_jsonl, write_tsv
 from asr.models.build import EXPERIMENT, SpeechModel, load
@@ -38,9 +38,13 @@ def main() -> None:
     clips = ClipStore(args.clips)
 
     found = {name: predict(transcriber, read_split(files[name]), clips, name) for name in SPLITS}
+    results: dict[str, Any] = {name: found[name].evaluation.as_plain() for name in SPLITS}
+    if params.evaluate.full_window:
+        for name in SPLITS:
+            padded = predict(at_full_window(transcriber), read_split(files[name]), clips, f"{name}, full window")
+            results[name]["full_window"] = full_window_section(found[name], padded)
 
     inputs = [*files.values(), args.model / EXPERIMENT, args.model / "model.safetensors"]
-    results: dict[str, Any] = {name: found[name].evaluation.as_plain() for name in SPLITS}
     results["provenance"] = provenance("evaluate", as_plain(params), inputs, LIBRARIES, compute.device_class)
     _write(args, found, results)
     print(f"test WER {results['test']['wer']:.4f}, CER {results['test']['cer']:.4f}")

@@ -11,6 +11,7 @@ from asr.pcm import SAMPLE_RATE, Pcm16
 
 TEXTS = ("Salam, dünya.", "İşığı yandır.", "Saat üçə on dəqiqə qalıb.", "Bakıda hava küləkli olacaq.", "")
 EDGES = (1.0, 2.0, 3.0)
+FEATURES = FeatureParams(edges=EDGES, shapes=16, longest=3.0, tail=0.1)
 
 
 def tiny_model(texts: Sequence[str] = TEXTS, **changes: object) -> SpeechModel:
@@ -27,7 +28,12 @@ def tiny_model(texts: Sequence[str] = TEXTS, **changes: object) -> SpeechModel:
         "feed_forward": 32,
         "dropout": 0.1,
     }
-    return build(ModelParams(**{**params, **changes}), FeatureParams(EDGES, 0.1), "az", texts)
+    return build(ModelParams(**{**params, **changes}), FEATURES, "az", spoken(texts))
+
+
+def spoken(texts: Sequence[str]) -> list[Utterance]:
+    """Clips of one second with these texts."""
+    return [Utterance(f"spoken{i}", text, 1.0, "", "test", "") for i, text in enumerate(texts)]
 
 
 def tone(seconds: float, hertz: float = 300.0) -> Pcm16:

@@ -20,9 +20,9 @@ from tests.training import PARAMS, make_trainer_and_planner, run_here, state_of
 
 
 def batch(trainer: Trainer, number: int = 0) -> list[Loaded]:
-    from tests.training import planner_of
+    from asr.training.run import make_planner
 
-    step = next(planner_of(trainer).batches(number))
+    step = next(make_planner(trainer).batches(number))
     return [load(trainer.data, micro) for micro in step]
 
 

@@ -33,8 +33,7 @@ def test_values_arrive_typed() -> None:
     params = load_params(Path("presets/sample.yaml"))
     assert isinstance(params.train.learning_rate, float)
     assert isinstance(params.train.max_steps, int)
-    assert isinstance(params.features.edges, tuple)
-    assert all(isinstance(edge, float) for edge in params.features.edges)
+    assert params.features.edges is None
     assert params.data.max_clips is None
 
 
@@ -57,11 +56,13 @@ def test_values_arrive_typed() -> None:
         (r"source: sample", "source: web", r"data\.source = 'web': not a choice; write one of sample, folder"),
         (r"language: az", "language: no", r"data\.language = False: not a choice"),
         (r"split: train", "split: off", r"data\.split = False: expected text.*quote the word"),
-        (r"edges: \[.*\]", "edges: []", r"features\.edges = \[\]: expected a list"),
-        (r"edges: \[.*\]", "edges: [2.0, 1.0]", r"features\.edges = \[2\.0, 1\.0\]: .*rising order"),
-        (r"edges: \[.*\]", "edges: [1.0, 31.0]", r"features\.edges = 31\.0: out of range"),
-        (r"edges: \[.*\]", "edges: [1.0, two]", r"features\.edges\[1\] = 'two': expected a finite number"),
-        (r"max_duration: \S+", "max_duration: 20.0", r"validate\.max_duration = 20\.0: longer than the last"),
+        (r"edges: null", "edges: []", r"features\.edges = \[\]: expected a list"),
+        (r"edges: null", "edges: [2.0, 1.0]", r"features\.edges = \[2\.0, 1\.0\]: .*rising order"),
+        (r"edges: null", "edges: [1.0, 5.0]", r"features\.edges = \[1\.0, 5\.0\]: the last must be features\.longest"),
+        (r"window_share: \S+", "window_share: 0.9", r"train\.window_share = 0\.9: .*more than all clips"),
+        (r"edges: null", "edges: [1.0, 31.0]", r"features\.edges = 31\.0: out of range"),
+        (r"edges: null", "edges: [1.0, two]", r"features\.edges\[1\] = 'two': expected a finite number"),
+        (r"max_duration: \S+", "max_duration: 20.0", r"validate\.max_duration = 20\.0: longer than features\.longest"),
         (r"attention_heads: \d", "attention_heads: 5", r"model\.attention_heads = 5: must divide"),
         (r"warmup_steps: \d+", "warmup_steps: 99999", r"train\.warmup_steps = 99999: more than train\.max_steps"),
         (r"test_share: \S+", "test_share: 0.95", r"validate\.test_share = 0\.95: .*nothing is left"),

@@ -38,7 +38,7 @@ ARCHITECTURES = {  # width, encoder layers, decoder layers, heads, feed-forward;
 DIFFERENT = {
     "data": {"source", "duration_column", "licence"},
     "validate": {"max_duration", "block_clips"},
-    "features": {"edges", "tail"},
+    "features": {"longest", "tail"},
     "model": {"name", "revision", "d_model", "encoder_layers", "decoder_layers", "attention_heads", "feed_forward"},
     "train": {
         *("batch_size", "micro_batch_seconds", "learning_rate", "max_steps", "warmup_steps", "stop_after"),
@@ -129,7 +129,7 @@ def test_revisions_are_not_shared_by_models() -> None:
 
 
 def test_every_clip_that_validate_keeps_has_an_edge_and_whisper_has_its_positions(params: Params) -> None:
-    assert params.validate.max_duration == params.features.edges[-1] == 30.0
+    assert params.validate.max_duration == params.features.longest == 30.0
     assert params.validate.max_label_tokens == 448
 
 

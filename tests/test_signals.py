@@ -114,7 +114,7 @@ def _train(ready: Connection, for_ever: bool) -> None:
     utterances, clips = tiny_corpus(12)
     model = tiny_model()
     data = TrainingSet.build(utterances, clips, model.tokenizer, model.edges, "az")
-    with Signals() as signals, loaded_batches(data, Planner(data.edge_indices(), 3, 1), 0, 2) as batches:
+    with Signals() as signals, loaded_batches(data, Planner.fixed(data.edge_indices(), 3, 1), 0, 2) as batches:
         next(batches)
         workers = {child.pid for child in multiprocessing.active_children()}
         ready.send(sorted(workers))

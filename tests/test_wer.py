@@ -11,7 +11,7 @@ from rapidfuzz.distance import Levenshtein
 
 from asr.errors import UserError
 from asr.scoring.evaluation import evaluate_pairs
-from asr.scoring.intervals import bootstrap_interval
+from asr.scoring.intervals import bootstrap_interval, paired_interval
 from asr.scoring.slices import by_duration
 from asr.scoring.wer import Pair, Score, confusions, corpus_score, score, score_utterances
 from asr.text import NORMALIZER_VERSION
@@ -185,3 +185,27 @@ def test_the_result_of_a_split_names_all_that_a_reader_needs_to_judge_it():
     expected = "wer cer words substitutions deletions insertions clips characters character_errors"
     assert set(expected.split()) <= plain.keys() & plain["orthographic"].keys()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+
+
+def test_two_systems_that_fail_on_the_same_clips_differ_by_a_narrow_interval():
+    rng = np.random.default_rng(4)
+    hard = rng.poisson(2, 300)
+    better = np.maximum(hard - (rng.random(300) < 0.1), 0)
+    words, groups = [10] * 300, [f"g{i // 10}" for i in range(300)]
+    paired = paired_interval(better.tolist(), hard.tolist(), words, groups)
+    alone = bootstrap_interval(hard.tolist(), words, groups)
+    difference = (better.sum() - hard.sum()) / 3000
+    assert paired.low < difference < paired.high < 0
+    assert paired.high - paired.low < (alone.high - alone.low) / 3
+    assert paired_interval(hard.tolist(), hard.tolist(), words, groups).low == 0
+
+
+def test_a_paired_interval_agrees_with_plain_resampling_of_groups():
+    rng = np.random.default_rng(5)
+    first, second, words = rng.poisson(1, 200), rng.poisson(1.1, 200), rng.integers(1, 20, 200)
+    groups = [f"g{i // 5}" for i in range(200)]
+    draws = rng.integers(0, 40, (4000, 40))
+    sums = np.stack([(first - second).reshape(40, 5).sum(1), words.reshape(40, 5).sum(1)])
+    expected = np.percentile(sums[0][draws].sum(1) / sums[1][draws].sum(1), [2.5, 97.5])
+    found = paired_interval(first.tolist(), second.tolist(), words.tolist(), groups)
+    assert (found.low, found.high) == pytest.approx(tuple(expected), abs=0.004)

@@ -1,6 +1,7 @@
 """Contract: an unpadded Whisper is a plain Whisper in its weights, its files and, at full length, its numbers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from asr.errors import UserError
 from asr.models.build import SpeechModel, build, load, save
 from asr.models.tokenizer import prefix_ids
 from asr.models.whisper import UnpaddedEncoder
-from asr.params import FeatureParams, ModelParams
+from asr.params import ModelParams
 from asr.pcm import SAMPLE_RATE
-from tests.models import EDGES, tiny_model, tone
+from tests.models import FEATURES, tiny_model, tone
 
 
 @pytest.fixture
@@ -119,22 +120,25 @@ def test_the_generation_config_knows_language_task_and_all_language_ids(saved: t
 def test_a_saved_model_can_be_the_base_of_another(saved: tuple[SpeechModel, Path]) -> None:
     model, folder = saved
     base = ModelParams("whisper", str(folder), None, 270, 16, 1, 1, 2, 32, 0.0)
-    tuned = build(base, FeatureParams(EDGES, 0.1), "az", [])
+    tuned = build(base, FEATURES, "az", [])
     mel = features(100)
     assert torch.equal(tuned.network.eval().get_encoder()(mel)[0], model.network.get_encoder()(mel)[0])
     assert prefix_ids(tuned.tokenizer, "az") == prefix_ids(model.tokenizer, "az")
 
 
-def test_a_base_model_too_short_for_the_edges_is_refused(saved: tuple[SpeechModel, Path]) -> None:
+@pytest.mark.parametrize("longest", [2.0, 5.0])
+def test_a_base_model_whose_window_is_not_the_longest_edge_is_refused(
+    longest: float, saved: tuple[SpeechModel, Path]
+) -> None:
     base = ModelParams("whisper", str(saved[1]), None, 270, 16, 1, 1, 2, 32, 0.0)
-    with pytest.raises(UserError, match=r"features\.edges.*inputs end at 3 s"):
-        build(base, FeatureParams((1.0, 5.0), 0.1), "az", [])
+    with pytest.raises(UserError, match=rf"features\.longest = {longest:g}: this model's window is 3 s"):
+        build(base, replace(FEATURES, edges=None, longest=longest), "az", [])
 
 
 def test_a_base_model_that_is_not_there_is_named_with_the_remedy(tmp_path: Path) -> None:
     base = ModelParams("whisper", str(tmp_path / "nothing"), None, 270, 16, 1, 1, 2, 32, 0.0)
     with pytest.raises(UserError, match=r"model\.name = .*cannot be loaded.*put its folder's path in model\.name"):
-        build(base, FeatureParams(EDGES, 0.1), "az", [])
+        build(base, FEATURES, "az", [])
 
 
 def test_two_models_from_one_seed_are_equal_and_from_two_seeds_are_not() -> None:

@@ -10,7 +10,7 @@ import torch
 from asr.devices import choose_compute
 from asr.models.build import SpeechModel
 from asr.models.tokenizer import end_id
-from asr.params import FeatureParams, ModelParams, TrainParams, TrainStage
+from asr.params import ModelParams, TrainParams, TrainStage
 from asr.training.batches import Planner
 from asr.training.checkpoint.store import Store
 from asr.training.checkpoint.tensors import optimizer_tensors
@@ -23,11 +23,11 @@ from asr.training.observe.journal import Journal
 from asr.training.observe.reporter import Reporter
 from asr.training.observe.trackers import open_tracker
 from asr.training.progress import Progress
-from asr.training.run import Outcome, Splits, trained
+from asr.training.run import Outcome, Splits, make_planner, trained
 from asr.training.saving import Saver
 from asr.training.trainer import Trainer, make_trainer
 from asr.training.validation import Evaluation
-from tests.models import EDGES, tiny_corpus, tiny_model, train_params
+from tests.models import FEATURES, tiny_corpus, tiny_model, train_params
 
 PARAMS = train_params(
     batch_size=4, max_steps=6, warmup_steps=2, log_every=2, evaluate_every=3, checkpoint_every=2, device="cpu"
@@ -45,15 +45,7 @@ def make_trainer_and_planner(
     objective = Objective(model.network, end_id(model.tokenizer), params.label_smoothing, params.ctc_weight)
     trainer = make_trainer(params, data, objective, choose_compute("cpu", "fp32", 1))
     trainer.objective.train()
-    return trainer, planner_of(trainer), model
-
-
-def planner_of(trainer: Trainer) -> Planner:
-    """The plan that a run would follow."""
-    ranks = trainer.ranks
-    return Planner(
-        trainer.data.edge_indices(), trainer.params.batch_size, trainer.params.seed, ranks.index, ranks.count
-    )
+    return trainer, make_planner(trainer), model
 
 
 def state_of(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -76,7 +68,7 @@ def made_run(folder: Path, trainer: Trainer, evaluate: Evaluate = worse_and_wors
     with Signals() as signals, Journal(folder / "log.jsonl", progress.batch) as journal:
         reporter = Reporter(trainer, journal, open_tracker(None, "key", folder, {}), folder / "plots")
         try:
-            yield Run(trainer, planner_of(trainer), evaluate, saver, reporter, signals), progress
+            yield Run(trainer, make_planner(trainer), evaluate, saver, reporter, signals), progress
         finally:
             reporter.close()
 
@@ -91,7 +83,7 @@ def run_here(folder: Path, trainer: Trainer, evaluate: Evaluate = worse_and_wors
 def stage(**changes: object) -> TrainStage:
     """The parameters of a whole small run."""
     model = ModelParams("whisper", "scratch", None, 270, 16, 1, 1, 2, 32, 0.0)
-    return TrainStage(FeatureParams(EDGES, 0.1), model, replace(PARAMS, **changes), "az")  # type: ignore[arg-type]  # mixed types
+    return TrainStage(FEATURES, model, replace(PARAMS, **changes), "az")  # type: ignore[arg-type]  # mixed types
 
 
 def splits() -> Splits:

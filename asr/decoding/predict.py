@@ -1,16 +1,17 @@
 """Decodes and scores one split: what `stages/evaluate.py` calls."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from asr.corpus.clips import Clips, Utterance
 from asr.decoding.generate import Transcriber
 from asr.devices import Compute, make_deterministic
-from asr.features import LogMel
+from asr.features import POSITIONS_PER_SECOND, Edges, LogMel
 from asr.models.build import SpeechModel
 from asr.params import EvaluateParams
 from asr.scoring.evaluation import Evaluation, evaluate_pairs
+from asr.scoring.intervals import paired_interval
 from asr.scoring.wer import Pair
 
 
@@ -51,3 +52,35 @@ def predict(transcriber: Transcriber, utterances: Sequence[Utterance], clips: Cl
     ]
     evaluation = evaluate_pairs(pairs, transcriber.language)
     return Predictions(pairs, [hypothesis.capped for hypothesis in heard], evaluation)
+
+
+def at_full_window(transcriber: Transcriber) -> Transcriber:
+    """The same model as a stock pipeline uses it: every clip padded to the model's whole window."""
+    window = transcriber.model.config.max_source_positions / POSITIONS_PER_SECOND
+    return replace(transcriber, edges=Edges((window,), tail=0.0))
+
+
+def full_window_section(found: Predictions, padded: Predictions) -> dict[str, Any]:
+    """What `metrics/evaluate.json` says of a split at the full window, and how much worse it is there.
+
+    Args:
+        found: the split at the model's own edges.
+        padded: the same clips at the full window.
+    """
+    here, there = found.evaluation.scores.utterances, padded.evaluation.scores.utterances
+    spoken = [i for i, score in enumerate(here) if score.words]
+    difference = paired_interval(
+        [there[i].errors for i in spoken],
+        [here[i].errors for i in spoken],
+        [here[i].words for i in spoken],
+        [found.pairs[i].group for i in spoken],
+    )
+    wer = padded.evaluation.scores.normalized.wer
+    return {
+        **padded.evaluation.scores.normalized.as_plain(),
+        "wer_low": padded.evaluation.interval.low,
+        "wer_high": padded.evaluation.interval.high,
+        "wer_difference": wer - found.evaluation.scores.normalized.wer,
+        "wer_difference_low": difference.low,
+        "wer_difference_high": difference.high,
+    }

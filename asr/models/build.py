@@ -1,6 +1,6 @@
 """A network with its tokenizer: built from parameters, loaded from a folder, saved as a plain Whisper."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
+from asr.corpus.clips import Utterance
+from asr.corpus.edges import choose_edges
 from asr.errors import UserError
 from asr.features import POSITIONS_PER_SECOND, Edges
 from asr.files import read_json, write_json
@@ -37,27 +39,26 @@ class SpeechModel:
     language: str
 
 
-def build(model: ModelParams, features: FeatureParams, language: str, texts: Iterable[str]) -> SpeechModel:
+def build(model: ModelParams, features: FeatureParams, language: str, corpus: Sequence[Utterance]) -> SpeechModel:
     """A model to be trained.
 
     Args:
         model: `scratch` with its dimensions, a local folder, or a Hub id with its revision.
-        features: the edges; a scratch model is as long as the last one.
+        features: the edges, or how many are chosen; a scratch model's window is the longest one.
         language: code of the language, such as `az`.
-        texts: training transcripts, from which a scratch model's tokenizer is learnt.
+        corpus: training clips: their texts make a scratch model's tokenizer, their lengths the edges.
 
     Raises:
-        UserError: the base model cannot be had, or is too short for the edges.
+        UserError: the base model cannot be had, or its window is not the longest edge.
     """
-    edges = Edges(features.edges, features.tail)
     if model.name == "scratch":
-        tokenizer = train_tokenizer(texts, model.vocabulary, language)
-        network = WhisperForConditionalGeneration(_scratch_config(model, edges, tokenizer))
+        tokenizer = train_tokenizer([item.text for item in corpus], model.vocabulary, language)
+        network = WhisperForConditionalGeneration(_scratch_config(model, features.longest, tokenizer))
     else:
         network, tokenizer = _pretrained(model, language)
-        _require_length(network, edges)
+        _require_window(network, features.longest)
     network.generation_config = _generation_config(network, tokenizer, language)
-    return SpeechModel(without_padding(network), tokenizer, edges, language)
+    return SpeechModel(without_padding(network), tokenizer, _edges(features, network.config.d_model, corpus), language)
 
 
 def save(model: SpeechModel, folder: Path, experiment: dict[str, Any]) -> None:
@@ -95,7 +96,15 @@ def load(folder: Path) -> SpeechModel:
     return SpeechModel(without_padding(network), tokenizer, edges, experiment["language"])
 
 
-def _scratch_config(model: ModelParams, edges: Edges, tokenizer: WhisperTokenizer) -> WhisperConfig:
+def _edges(features: FeatureParams, width: int, corpus: Sequence[Utterance]) -> Edges:
+    """Those of the parameters, or the ones that waste least on this corpus."""
+    if features.edges is not None:
+        return Edges(features.edges, features.tail)
+    seconds = [item.duration for item in corpus]
+    return Edges(choose_edges(seconds, features.shapes, features.longest, features.tail, width), features.tail)
+
+
+def _scratch_config(model: ModelParams, window: float, tokenizer: WhisperTokenizer) -> WhisperConfig:
     end = end_id(tokenizer)
     return WhisperConfig(
         vocab_size=len(tokenizer),
@@ -108,7 +117,7 @@ def _scratch_config(model: ModelParams, edges: Edges, tokenizer: WhisperTokenize
         encoder_ffn_dim=model.feed_forward,
         decoder_ffn_dim=model.feed_forward,
         dropout=model.dropout,
-        max_source_positions=round(edges.seconds[-1] * POSITIONS_PER_SECOND),
+        max_source_positions=round(window * POSITIONS_PER_SECOND),
         max_target_positions=448,
         pad_token_id=end,
         bos_token_id=end,
@@ -131,10 +140,11 @@ def _pretrained(model: ModelParams, language: str) -> tuple[WhisperForConditiona
     return network, tokenizer
 
 
-def _require_length(network: WhisperForConditionalGeneration, edges: Edges) -> None:
-    longest = network.config.max_source_positions / POSITIONS_PER_SECOND
-    if edges.seconds[-1] > longest:
-        raise UserError(f"features.edges = [..., {edges.seconds[-1]:g}]: the model's inputs end at {longest:g} s")
+def _require_window(network: WhisperForConditionalGeneration, longest: float) -> None:
+    """The full window is one of the edges: stock pipelines pad to it."""
+    window = network.config.max_source_positions / POSITIONS_PER_SECOND
+    if longest != window:
+        raise UserError(f"features.longest = {longest:g}: this model's window is {window:g} s; set it to that")
 
 
 def _generation_config(

@@ -2,11 +2,11 @@
 
 An epoch's plan follows from (seed, epoch), so a run can begin at any batch. Clips are shuffled and cut into
 batches inside each edge, so that a batch is one tensor; what is left over at each edge is joined into batches
-of several micro-batches. Every clip appears once an epoch.
+of several micro-batches. Every clip appears once an epoch. Which edge a clip has in an epoch `padding.py` says.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,8 +32,12 @@ Step = tuple[MicroBatch, ...]
 class Planner:
     """Cuts epochs into batches, each for one optimizer step."""
 
-    edges: Sequence[int]
-    """Edge index of each clip."""
+    edges: Callable[[int], Sequence[int]]
+    """Edge index of each clip in an epoch."""
+    candidates: Mapping[int, Sequence[int]]
+    """For every edge that an epoch can use, the clips that may have it."""
+    clips: int
+    """In an epoch."""
     batch_size: int
     """Clips in one optimizer step."""
     seed: int
@@ -42,22 +46,26 @@ class Planner:
     ranks: int = 1
     """and how many they are."""
 
+    @classmethod
+    def fixed(cls, edges: Sequence[int], batch_size: int, seed: int) -> "Planner":
+        """A plan in which every clip has one edge in all epochs."""
+        candidates = {edge: [i for i, own in enumerate(edges) if own == edge] for edge in set(edges)}
+        return cls(lambda _: edges, candidates, len(edges), batch_size, seed)
+
     def epoch(self, number: int) -> list[Step]:
         """The batches of one epoch, in order."""
         rng = np.random.default_rng(derive(self.seed, "order", number))
+        edges = self.edges(number)
         by_edge: dict[int, list[int]] = defaultdict(list)
-        for clip in rng.permutation(len(self.edges)):
-            by_edge[self.edges[clip]].append(int(clip))
+        for clip in rng.permutation(self.clips):
+            by_edge[edges[clip]].append(int(clip))
         whole, rest = self._whole_batches(by_edge)
         batches = whole + [rest[i : i + self.batch_size] for i in range(0, len(rest), self.batch_size)]
-        return [self._step(batches[i]) for i in rng.permutation(len(batches))]
+        return [_step(batches[i], edges) for i in rng.permutation(len(batches))]
 
     def batches_in_an_epoch(self) -> int:
-        """The same in every epoch: it follows from how many clips each edge has."""
-        counts = Counter(self.edges).values()
-        whole = sum(count // self.batch_size for count in counts)
-        rest = sum(count % self.batch_size for count in counts)
-        return whole + -(-rest // self.batch_size)
+        """The same in every epoch, whatever its edges: each batch but the last is full."""
+        return -(-self.clips // self.batch_size)
 
     def batches(self, start: int) -> Iterator[Step]:
         """The share of this process in all batches of all epochs, from batch `start` of the run on, without end."""
@@ -80,6 +88,7 @@ class Planner:
             rest += clips[end:]
         return whole, rest
 
-    def _step(self, clips: Sequence[int]) -> Step:
-        edges = sorted({self.edges[clip] for clip in clips})
-        return tuple(MicroBatch(edge, tuple(c for c in clips if self.edges[c] == edge)) for edge in edges)
+
+def _step(clips: Sequence[int], edges: Sequence[int]) -> Step:
+    present = sorted({edges[clip] for clip in clips})
+    return tuple(MicroBatch(edge, tuple(c for c in clips if edges[c] == edge)) for edge in present)

@@ -39,7 +39,11 @@ class TrainingSet:
 
     def edge_indices(self) -> list[int]:
         """The edge of each clip."""
-        return [self.edges.index(len(self.clips[item.id])) for item in self.utterances]
+        return [self.edges.index(samples) for samples in self.samples()]
+
+    def samples(self) -> list[int]:
+        """The length of each clip."""
+        return [len(self.clips[item.id]) for item in self.utterances]
 
     def require_start(self, start: int) -> None:
         """Refuses a tokenizer whose prefix does not begin with the model's `decoder_start_token_id`."""
@@ -80,7 +84,3 @@ class TrainingSet:
     def tokens(self, batch: MicroBatch) -> int:
         """Targets of a micro-batch: text tokens and end tokens."""
         return sum(len(self.texts[i]) + 1 for i in batch.clips)
-
-    def seconds(self, batch: MicroBatch) -> float:
-        """Real audio in a micro-batch, without padding."""
-        return sum(self.utterances[i].duration for i in batch.clips)

@@ -1,7 +1,5 @@
 """How many clips pass through the model at once: settled, and tried, before the first step."""
 
-from collections import Counter
-
 from asr.training.batches import Planner
 from asr.training.guards.rehearsal import limits_from_seconds, rehearse, search_limits, worst_batch
 from asr.training.progress import Progress
@@ -25,7 +23,7 @@ def fit_into_memory(trainer: Trainer, planner: Planner, progress: Progress) -> N
     seconds, wanted = trainer.data.edges.seconds, wanted_at_once(planner)
 
     def try_out(edge: int, clips: int) -> None:
-        attempt(trainer, worst_batch(trainer.data, edge, clips, planner.edges))
+        attempt(trainer, worst_batch(trainer.data, edge, clips, planner.candidates[edge]))
 
     if trainer.params.micro_batch_seconds is None and trainer.device.type in SEARCHED:
         found = trainer.ranks.gather([search_limits(try_out, seconds, wanted, trainer.device)])
@@ -38,6 +36,6 @@ def fit_into_memory(trainer: Trainer, planner: Planner, progress: Progress) -> N
 
 
 def wanted_at_once(planner: Planner) -> dict[int, int]:
-    """Most clips of each edge that one batch holds for this process."""
+    """Most clips of each edge that one batch can hold for this process."""
     share = -(-planner.batch_size // planner.ranks)
-    return {edge: min(count, share) for edge, count in sorted(Counter(planner.edges).items())}
+    return {edge: min(len(clips), share) for edge, clips in sorted(planner.candidates.items())}

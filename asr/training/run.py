@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from asr.corpus.clips import Clips, Utterance
+from asr.corpus.edges import wasted_work
 from asr.devices import Compute, make_deterministic
 from asr.models.build import SpeechModel, build
 from asr.models.identity import record
@@ -29,6 +30,7 @@ from asr.training.objective import Objective
 from asr.training.observe.journal import Journal, runs_folder
 from asr.training.observe.reporter import Reporter
 from asr.training.observe.trackers import open_tracker
+from asr.training.padding import Padding
 from asr.training.progress import Progress
 from asr.training.savers import checkpoint_gradients, freeze_encoder
 from asr.training.saving import Saver
@@ -70,6 +72,8 @@ class Outcome:
     """How good the average is; None where the best evaluation's weights are taken as they are."""
     epochs: int
     """Begun."""
+    wasted_work: float
+    """What padding to the edges costs the encoder on these clips, as a share of the work at their own lengths."""
     is_main: bool
     """Whether this process writes the results."""
 
@@ -110,9 +114,7 @@ def trained(
     folder, ranks = scratch_folder(key), trainer.ranks
     with claimed(folder) if ranks.is_main else nullcontext(), Signals() as signals:
         saver = Saver(trainer, Store(folder, params.train.keep_checkpoints), key)
-        planner = Planner(
-            trainer.data.edge_indices(), params.train.batch_size, params.train.seed, ranks.index, ranks.count
-        )
+        planner = make_planner(trainer)
         judged = TrainingSet.build(
             chosen(splits.validation, params.train.evaluate_clips),
             splits.clips,
@@ -149,6 +151,21 @@ def trained(
             _discard(folder)
 
 
+def make_planner(trainer: Trainer) -> Planner:
+    """The plan of a run: which clips make which step, at which length."""
+    data, params, ranks = trainer.data, trainer.params, trainer.ranks
+    padding = Padding.of(data.edges, data.samples(), params)
+    return Planner(
+        padding.epoch,
+        padding.candidates(),
+        len(data.utterances),
+        params.batch_size,
+        params.seed,
+        ranks.index,
+        ranks.count,
+    )
+
+
 def _discard(folder: Path) -> None:
     """The results are there: what cannot be deleted is no reason to fail."""
     try:
@@ -174,7 +191,7 @@ def _built(params: TrainStage, splits: Splits, compute: Compute) -> tuple[Speech
     if compute.device.type == "cpu":
         make_deterministic()
     torch.manual_seed(derive(params.train.seed, "weights"))
-    model = build(params.model, params.features, params.language, [item.text for item in splits.train])
+    model = build(params.model, params.features, params.language, splits.train)
     data = TrainingSet.build(splits.train, splits.clips, model.tokenizer, model.edges, params.language)
     data.require_start(model.network.config.decoder_start_token_id)
     data.require_fitting_labels(model.network.config.max_target_positions, ctc=params.train.ctc_weight > 0)
@@ -189,14 +206,20 @@ def _built(params: TrainStage, splits: Splits, compute: Compute) -> tuple[Speech
 def _outcome(params: TrainStage, progress: Progress, saver: Saver, validator: Validator, epochs: int) -> Outcome:
     assert progress.best is not None, "the last step is always evaluated"
     records, is_main = to_average(progress, params.train), validator.trainer.ranks.is_main
+    waste = _wasted_work(validator.trainer)
     if not records:
-        return Outcome(progress, saver.store.weights(progress.best.step), None, epochs, is_main)
+        return Outcome(progress, saver.store.weights(progress.best.step), None, epochs, waste, is_main)
     weights = averaged(saver.store.weights(item.step) for item in records)
     network, last = validator.model.network, validator.trainer.weights()
     network.load_state_dict(weights)
     judged = replace(validator, signals=None)(progress.step).record
     network.load_state_dict(last)
-    return Outcome(progress, weights, judged, epochs, is_main)
+    return Outcome(progress, weights, judged, epochs, waste, is_main)
+
+
+def _wasted_work(trainer: Trainer) -> float:
+    edges, seconds = trainer.data.edges, [item.duration for item in trainer.data.utterances]
+    return wasted_work(seconds, edges.seconds, edges.tail, trainer.objective.model.config.d_model)
 
 
 def metrics(model: SpeechModel, outcome: Outcome) -> dict[str, Any]:
@@ -225,6 +248,8 @@ def metrics(model: SpeechModel, outcome: Outcome) -> dict[str, Any]:
         "batches_split": progress.batches_split,
         "parameters": sum(p.numel() for p in model.network.parameters()),
         "seconds_of_audio": round(progress.seconds_of_audio, 2),
+        "edges": list(model.edges.seconds),
+        "wasted_work": round(outcome.wasted_work, 4),
         "padding_share": round(1 - progress.seconds_of_audio / progress.padded_seconds, 4),
         **record(model.tokenizer),
     }

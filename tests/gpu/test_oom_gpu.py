@@ -53,6 +53,10 @@ def forward_backward(objective: Objective, loaded: Loaded) -> None:
     objective(log_mel, labels)[0].backward()
 
 
+def of(edge: int, data: TrainingSet) -> list[int]:
+    return [clip for clip, own in enumerate(data.edge_indices()) if own == edge]
+
+
 def test_the_search_finds_limits_that_run_on_a_device_that_is_too_small_for_the_batch(
     setting: tuple[Objective, TrainingSet],
 ) -> None:
@@ -61,7 +65,7 @@ def test_the_search_finds_limits_that_run_on_a_device_that_is_too_small_for_the_
 
     def attempt(edge: int, clips: int) -> None:
         with as_in_mid_run(optimizer):
-            forward_backward(objective, worst_batch(data, edge, clips))
+            forward_backward(objective, worst_batch(data, edge, clips, of(edge, data)))
 
     edges = sorted(set(data.edge_indices()))
     with small_device():
@@ -71,7 +75,7 @@ def test_the_search_finds_limits_that_run_on_a_device_that_is_too_small_for_the_
         assert list(limits.values()) == sorted(limits.values(), reverse=True)
         free_memory(DEVICE)
         for edge, clips in limits.items():  # as a run does it: one after the other, gradients kept, then an update
-            forward_backward(objective, worst_batch(data, edge, clips))
+            forward_backward(objective, worst_batch(data, edge, clips, of(edge, data)))
         optimizer.step()
         optimizer.zero_grad()
         error = out_of_memory_of(partial(attempt, edges[-1], 2 * limits[edges[-1]]))
@@ -83,7 +87,7 @@ def test_a_batch_that_does_not_fit_is_done_again_in_pieces_with_the_same_gradien
 ) -> None:
     objective, data = setting
     objective.double()
-    loaded = worst_batch(data, 2, 160)
+    loaded = worst_batch(data, 2, 160, of(2, data))
 
     def gradient() -> torch.Tensor:
         return torch.cat([p.grad.flatten() for p in objective.parameters() if p.grad is not None])

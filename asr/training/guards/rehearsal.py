@@ -31,18 +31,17 @@ def limits_from_seconds(edge_seconds: Sequence[float], seconds: float) -> dict[i
     return {edge: max(1, int(seconds / length + 1e-9)) for edge, length in enumerate(edge_seconds)}
 
 
-def worst_batch(data: TrainingSet, edge: int, clips: int, edges: Sequence[int] | None = None) -> Loaded:
-    """Real clips of one edge: those with the longest texts, again and again if there are fewer than `clips`.
+def worst_batch(data: TrainingSet, edge: int, clips: int, candidates: Sequence[int]) -> Loaded:
+    """Real clips at one edge: those with the longest texts, again and again if there are fewer than `clips`.
 
     Args:
         data: the training set.
-        edge: index of an edge that occurs.
+        edge: index of the edge.
         clips: how many.
-        edges: `data.edge_indices()`, where the caller has it: a large set takes a while to measure.
+        candidates: the clips that may have this edge.
     """
-    of_edge = [clip for clip, own in enumerate(data.edge_indices() if edges is None else edges) if own == edge]
-    assert of_edge, f"no clip has edge {edge}"
-    longest = nlargest(clips, of_edge, key=lambda clip: len(data.texts[clip]))
+    assert candidates, f"no clip has edge {edge}"
+    longest = nlargest(clips, candidates, key=lambda clip: len(data.texts[clip]))
     batch = MicroBatch(edge, tuple(longest[i % len(longest)] for i in range(clips)))
     return Loaded(edge, batch.clips, data.wave(batch), data.labels(batch))
 
