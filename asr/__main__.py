@@ -28,12 +28,18 @@ def verify(_: argparse.Namespace) -> None:
 
 
 def transcribe(args: argparse.Namespace) -> None:
-    """Prints one line of text a file."""
+    """Prints one line of text a file, or with --times one a segment."""
     from asr.decoding.files import transcribe_files
 
     params = EvaluateStage.load(args.params).evaluate
-    for path, text in zip(args.files, transcribe_files(args.files, args.model, params), strict=True):
-        print(f"{path}\t{text}")
+    for path, transcript in zip(args.files, transcribe_files(args.files, args.model, params), strict=True):
+        for notice in transcript.notices:
+            print(f"warning: {path}: {notice.at_s:.2f} s: {notice.code}: {notice.message}", file=sys.stderr)
+        if not args.times:
+            print(f"{path}\t{transcript.text}")
+            continue
+        for line in transcript.lines:
+            print(f"{path}\t{line.start_s:.2f}-{line.end_s:.2f}\t{line.text}")
 
 
 def stream(args: argparse.Namespace) -> None:
@@ -59,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     files = commands.add_parser("transcribe", help=transcribe.__doc__)
     files.add_argument("files", type=Path, nargs="+", metavar="FILE", help="audio files")
     files.add_argument("--model", type=Path, default=Path("models/asr"))
+    files.add_argument("--times", action="store_true", help="one line a segment, with its seconds in the file")
     files.set_defaults(command=transcribe)
     raw = commands.add_parser("stream", help=stream.__doc__)
     raw.add_argument("--rate", type=int, default=16_000, help="Hz of the samples")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from asr.containers import foreign, read, riff
 from asr.containers.blocks import FloatCheck, Mixer, floats, packed
-from asr.containers.promise import MAX_RATE, MAX_SECONDS, Promise, check_form, check_length
+from asr.containers.promise import MAX_RATE, Promise, check_form, check_length, max_seconds, recordings
 from asr.pcm import SAMPLE_RATE, AudioError, Encoded, Pcm16, Sound
 
 MAX_BYTES = 1 << 30
@@ -47,6 +47,16 @@ def decode_file(path: Path) -> Sound:
         AudioError: the file is absent, unreadable or too large, or `decode` refuses its content.
     """
     return decode(read_file(path), path.name)
+
+
+def decode_recording(path: Path) -> Sound:
+    """The same for a file of up to 12 h, which no clip of a corpus may be.
+
+    Raises:
+        AudioError: as `decode_file`.
+    """
+    with recordings():
+        return decode_file(path)
 
 
 def read_file(path: Path) -> bytes:
@@ -87,7 +97,7 @@ def plain_wav(data: Encoded) -> Sound | None:
     The samples are read-only and share the memory of `data`.
     """
     length = len(data)
-    if not WAV_HEAD.size < length <= 2 * SAMPLE_RATE * MAX_SECONDS:
+    if not WAV_HEAD.size < length <= 2 * SAMPLE_RATE * max_seconds():
         return None
     magic, stated, *form, size = WAV_HEAD.unpack_from(data)
     if magic != b"RIFF":
@@ -147,7 +157,7 @@ def _read(file: soundfile.SoundFile, promise: Promise) -> Sound:
         mixer.add(block)
         check_length(mixer.frames, file.samplerate)
     check.judge()
-    if promise.frames is None and file.frames <= MAX_SECONDS * file.samplerate:
+    if promise.frames is None and file.frames <= max_seconds() * file.samplerate:
         promise = replace(promise, frames=file.frames, rate=file.samplerate)
     _compare(mixer.frames, file.samplerate, promise, promise.slack)
     if hashed and digest.digest() != promise.md5:
@@ -160,7 +170,7 @@ def _blocks(file: soundfile.SoundFile, promise: Promise, hashed: bool) -> Iterat
     dtype = "int32" if hashed else "float32"
     dtype = {"PCM_16": "int16", "DOUBLE": "float64"}.get(file.subtype, dtype)
     room = min(BLOCK, max(1, file.frames))
-    left = MAX_SECONDS * MAX_RATE if promise.limit is None else promise.limit
+    left = max_seconds() * MAX_RATE if promise.limit is None else promise.limit
     try:
         while len(block := file.read(min(room, left), dtype=dtype, always_2d=True)):
             left -= len(block)

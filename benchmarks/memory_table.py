@@ -27,9 +27,10 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
+from asr.corpus.edges import choose_edges
 from asr.features import POSITIONS_PER_SECOND, Edges
 from asr.models.whisper import without_padding
-from asr.params import ModelParams, load_params
+from asr.params import FeatureParams, ModelParams, load_params
 from asr.pcm import SAMPLE_RATE
 from asr.training.objective import Labels, Objective
 from asr.training.savers import checkpoint_gradients
@@ -129,7 +130,7 @@ def kept(shape: Shape, mode: Mode, clips: int, seconds: float, text: int) -> int
     width, size = shape.width, mode.size
     layer = (4 * width, 4 * width) if mode.checkpointed else (encoder_layer(shape, mode), decoder_layer(shape, mode))
     convolutions = size * (2 * MEL_BANDS + 2 * 2 * width + width)  # inputs of both and of their GELUs
-    shared = 4 * width if mode.precision == "fp32" or mode.checkpointed else 0  # the output, read by each decoder layer
+    shared = size * width  # the output, cast once and read by each decoder layer
     cross = 0 if mode.checkpointed else shape.decoder_layers * cross_keys(shape, mode)
     per_position = convolutions + shape.encoder_layers * layer[0] + 4 * width + 8 + shared + cross
     per_token = shape.decoder_layers * layer[1] + 4 * width + 8
@@ -160,8 +161,8 @@ def feed_forward(shape: Shape, mode: Mode) -> int:
 
 
 def cross_keys(shape: Shape, mode: Mode) -> int:
-    """Bytes an encoder position and decoder layer: keys and values, under autocast with their inputs."""
-    return mode.size * shape.width * (4 if mode.precision == "bf16" else 2)
+    """Bytes an encoder position and decoder layer: keys and values."""
+    return mode.size * shape.width * 2
 
 
 def peak(shape: Shape, mode: Mode, clips: int, seconds: float) -> int:
@@ -225,6 +226,17 @@ def epoch_petaflop(shape: Shape, edges: Edges | None) -> float:
     return 3 * total * CLIPS / sum(share for share, _, _ in MIX) / 1e15
 
 
+def chosen_edges(features: FeatureParams, shape: Shape) -> Edges:
+    """What training would choose for the published lengths."""
+    seconds = [
+        float(length)
+        for share, low, high in MIX
+        for length in np.linspace(low, high, round(20_000 * share), endpoint=False)
+    ]
+    edges = choose_edges(seconds, features.shapes, features.longest, features.tail, shape.width)
+    return Edges(edges, features.tail)
+
+
 def forward(shape: Shape, seconds: float, tokens: float) -> float:
     """Operations of one clip: a product of matrices of n x k and k x m counts 2 n k m."""
     d, t = shape.width, seconds * POSITIONS_PER_SECOND
@@ -240,8 +252,7 @@ def figures() -> dict[str, Any]:
     shapes = {name: Shape.of(params.model) for name, params in presets.items()}
     floors = {}
     for name, shape in shapes.items():
-        features = presets[name].features
-        padded, edges = (epoch_petaflop(shape, e) for e in (None, Edges(features.edges, features.tail)))
+        padded, edges = (epoch_petaflop(shape, e) for e in (None, chosen_edges(presets[name].features, shape)))
         seconds = [round(work * 1e15 / PEAK) for work in (padded, edges)]
         floors[name] = {
             "pflop_padded_to_30_s": round(padded, 1),

@@ -41,12 +41,11 @@ import pyarrow.parquet as pq
 import soundfile
 import yaml
 
+from benchmarks.mix import clip_lengths
 from benchmarks.records import spread, write_record
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 16_000
-MIX = ((0.361, 0.1, 2), (0.472, 2, 5), (0.146, 5, 10), (0.020, 10, 20), (0.001, 20, 30))
-"""Share of clips, and bounds of their length in seconds."""
 ROWS_PER_GROUP = 100
 """As `datasets` writes audio."""
 ROWS_PER_FILE = 2500
@@ -156,7 +155,7 @@ def write_corpus(folder: Path, clips: int) -> float:
     folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
     noise = (rng.standard_normal(40 * RATE) * 2000).astype(np.int16)
-    lengths = _lengths(clips, rng)
+    lengths = clip_lengths(clips, rng)
     for number, start in enumerate(range(0, clips, ROWS_PER_FILE)):
         rows = [_row(start + i, noise, int(n), rng) for i, n in enumerate(lengths[start : start + ROWS_PER_FILE])]
         schema = pa.schema(
@@ -172,13 +171,6 @@ def _link_quarter(corpus: Path, clips: int) -> None:
     (corpus / "quarter").mkdir()
     for path in sorted((corpus / "parquet").iterdir())[: clips // 4 // ROWS_PER_FILE]:
         (corpus / "quarter" / path.name).hardlink_to(path)
-
-
-def _lengths(clips: int, rng: np.random.Generator) -> np.ndarray:
-    """Samples of each clip, shape = (clips,)."""
-    shares, low, high = map(np.array, zip(*MIX, strict=True))
-    bins = rng.choice(len(MIX), size=clips, p=shares / shares.sum())
-    return np.asarray((rng.uniform(low[bins], high[bins]) * RATE).astype(np.int64))
 
 
 def _row(number: int, noise: np.ndarray, samples: int, rng: np.random.Generator) -> dict[str, object]:

@@ -177,16 +177,30 @@ def test_blocks_are_joined_without_a_seam(monkeypatch):
 
 
 def test_a_clip_beyond_the_cap_is_refused_before_it_is_read(monkeypatch):
-    for module in (audio, promise):
-        monkeypatch.setattr(module, "MAX_SECONDS", 1)
+    monkeypatch.setattr(promise, "MAX_SECONDS", 1)
     monkeypatch.setattr(audio, "_read", lambda *_: pytest.fail("read"))
     for kind in ("WAV", "FLAC", "AIFF", "AU", "CAF", "RF64", "W64"):
         assert code_of(encoded(speech_like(1.1), kind=kind)) == "audio.header_absurd"
 
 
+KINDS = [(kind, "PCM_16") for kind in ("WAV", "FLAC", "AIFF", "AU", "CAF", "RF64", "W64")]
+KINDS += [("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")]
+
+
+@pytest.mark.parametrize(("kind", "subtype"), KINDS)
+def test_a_recording_may_be_longer_than_a_clip(monkeypatch, tmp_path, kind, subtype):
+    monkeypatch.setattr(promise, "MAX_SECONDS", 1)
+    path = tmp_path / "recording"
+    path.write_bytes(encoded(speech_like(1.5), kind=kind, subtype=subtype))
+    assert abs(len(audio.decode_recording(path).pcm) - 24_000) <= 1
+    assert code_of(path.read_bytes()) == "audio.header_absurd", "a clip may not, before and after"
+    monkeypatch.setattr(promise, "RECORDING_SECONDS", 1)
+    with pytest.raises(AudioError, match="the cap is 1 s"):
+        audio.decode_recording(path)
+
+
 def test_a_clip_of_unknown_length_is_read_no_further_than_the_cap(monkeypatch):
-    for module in (audio, promise):
-        monkeypatch.setattr(module, "MAX_SECONDS", 1)
+    monkeypatch.setattr(promise, "MAX_SECONDS", 1)
     monkeypatch.setattr(audio, "BLOCK", 4_000)
     unknown = bytearray(encoded(speech_like(1.5), kind="FLAC"))
     unknown[21:26] = bytes([unknown[21] & 0xF0]) + bytes(4)

@@ -48,8 +48,14 @@ def test_transcribe_prints_a_line_a_file_in_order(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such file"), (b"<html>", "HTML"), (wav_bytes(tone(4.0)), "4.0 s, but this model takes 3 s at most")],
-    ids=["missing", "page", "long"],
+    [
+        (None, "no such file"),
+        (b"", "the file is empty"),
+        (b"<html>", "HTML"),
+        (wav_bytes(tone(4.0))[:-1], "audio.truncated"),
+        (wav_bytes(tone(0.0)), "audio.no_samples"),
+    ],
+    ids=["missing", "empty", "page", "cut", "header"],
 )
 def test_a_file_that_cannot_be_transcribed_is_named_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
@@ -82,13 +88,45 @@ def test_a_folder_without_a_model_is_named(
 SAID = np.concatenate([np.zeros(8000, np.int16), speech_like(0.8), np.zeros(16000, np.int16), speech_like(0.6)])
 
 
-def pipe(monkeypatch: pytest.MonkeyPatch, data: bytes, model: Path, *options: object) -> None:
-    """Streams with a decoder that says how long the utterance was."""
+def say_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder that says how long each clip was."""
 
-    def length(_: Transcriber, clips: list[Pcm16], title: str) -> list[Hypothesis]:
+    def lengths(_: Transcriber, clips: list[Pcm16], title: str) -> list[Hypothesis]:
         return [Hypothesis(f"{len(clip)} samples of {title}", False) for clip in clips]
 
-    monkeypatch.setattr(Transcriber, "transcribe", length)
+    monkeypatch.setattr(Transcriber, "transcribe", lengths)
+
+
+def test_transcribe_takes_files_of_any_length_and_says_when_each_part_was_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path
+) -> None:
+    said = {
+        "long.wav": np.concatenate([SAID, np.zeros(16000, np.int16)]),
+        "short.wav": tone(0.5),
+        "quiet.wav": np.zeros(80000, np.int16),
+    }
+    files = [tmp_path / name for name in said]
+    for path, pcm in zip(files, said.values(), strict=True):
+        path.write_bytes(wav_bytes(pcm))
+    say_lengths(monkeypatch)
+    call(monkeypatch, "transcribe", *files, "--model", model, "--times")
+    shown = capsys.readouterr()
+    lines = [line.split("\t") for line in shown.out.splitlines()]
+    assert [line[0] for line in lines] == [str(files[0]), str(files[0]), str(files[1])]
+    times = [tuple(map(float, line[1].split("-"))) for line in lines]
+    assert times == [pytest.approx((0.4, 1.5), abs=0.06), pytest.approx((2.2, 3.1), abs=0.06), (0.0, 0.5)]
+    texts = [f"{round((end - start) * SAMPLE_RATE)} samples of transcribe" for start, end in times]
+    assert [line[2] for line in lines] == texts
+    assert f"warning: {files[2]}: 5.00 s: stream.no_speech: only silence" in shown.err
+
+    call(monkeypatch, "transcribe", *files, "--model", model)
+    plain = capsys.readouterr().out.splitlines()
+    assert plain == [f"{files[0]}\t{texts[0]} {texts[1]}", f"{files[1]}\t{texts[2]}", f"{files[2]}\t"]
+
+
+def pipe(monkeypatch: pytest.MonkeyPatch, data: bytes, model: Path, *options: object) -> None:
+    """Streams with a decoder that says how long the utterance was."""
+    say_lengths(monkeypatch)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
     call(monkeypatch, "stream", "--model", model, *options)
 

@@ -201,7 +201,7 @@ def test_a_checkpoint_that_cannot_be_written_is_said_and_training_goes_on(
 def test_out_of_memory_in_mid_run_does_the_same_batch_again_in_smaller_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    params = replace(PARAMS, augment_from_step=99)
+    params = replace(PARAMS, augment_from_step=99, margin_share=0.0, window_share=0.0)
     plain, _, _ = make_trainer_and_planner(params, dropout=0.0)
     run_here(tmp_path / "plain", plain)
     trainer, _, _ = make_trainer_and_planner(params, dropout=0.0)

@@ -117,7 +117,7 @@ def test_one_clip_that_does_not_fit_ends_the_run_with_the_remedies_in_their_orde
     message = str(caught.value)
     assert message == str(one_clip_is_too_much(20.0, error))
     assert "\n" not in message
-    knobs = [said, "gradient_checkpointing", "freeze_encoder", "features.edges", "max_duration", "model.name", "bf16"]
+    knobs = [said, "gradient_checkpointing", "freeze_encoder", "max_duration", "features.longest", "model.name", "bf16"]
     places = [message.index(knob) for knob in knobs]
     assert places == sorted(places)
 

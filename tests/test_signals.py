@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+import torch
 
 from asr.training import data_workers
 from asr.training.batches import Planner
@@ -108,12 +109,10 @@ def test_ctrl_c_twice_ends_at_once_with_status_130() -> None:
     assert child.exitcode == 130
 
 
-def _train(ready: Connection, for_ever: bool) -> None:
+def _train(ready: Connection, data: TrainingSet, for_ever: bool) -> None:
     """Takes batches with two workers, in a process group of its own, until a signal came, and then some more."""
     os.setsid()
-    utterances, clips = tiny_corpus(12)
-    model = tiny_model()
-    data = TrainingSet.build(utterances, clips, model.tokenizer, model.edges, "az")
+    torch.set_num_threads(1)  # the threads of OpenMP do not survive a fork, and waiting for them never ends
     with Signals() as signals, loaded_batches(data, Planner.fixed(data.edge_indices(), 3, 1), 0, 2) as batches:
         next(batches)
         workers = {child.pid for child in multiprocessing.active_children()}
@@ -130,9 +129,13 @@ def _train(ready: Connection, for_ever: bool) -> None:
 
 def _started(for_ever: bool) -> tuple[multiprocessing.process.BaseProcess, Connection, list[int]]:
     """A process that trains, what it reports, and its workers."""
+    utterances, clips = tiny_corpus(12)
+    model = tiny_model()
+    data = TrainingSet.build(utterances, clips, model.tokenizer, model.edges, "az")
     ours, theirs = multiprocessing.Pipe()
-    child = multiprocessing.get_context("fork").Process(target=_train, args=(theirs, for_ever))
+    child = multiprocessing.get_context("fork").Process(target=_train, args=(theirs, data, for_ever))
     child.start()
+    assert ours.poll(20), "the child does not start"
     return child, ours, ours.recv()
 
 

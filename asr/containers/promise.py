@@ -1,5 +1,8 @@
 """What a file's own bytes say of its content, and the bounds that every container is held to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,6 +10,9 @@ from asr.pcm import AudioError
 
 MAX_SECONDS = 1800
 """Longest clip that is decoded; Whisper's window is 30 s, so anything near this was never an utterance."""
+RECORDING_SECONDS = 12 * 3600
+"""Longest recording that is decoded to be cut at its pauses: 1.4 GB of samples."""
+_cap: ContextVar[int | None] = ContextVar("cap", default=None)
 MIN_RATE, MAX_RATE = 4_000, 192_000
 """Hz."""
 MAX_CHANNELS = 8
@@ -55,11 +61,27 @@ def check_form(rate: int, channels: int) -> None:
         raise AudioError("audio.bad_channels", f"{channels} channels; accepted are 1 to {MAX_CHANNELS}")
 
 
+@contextmanager
+def recordings() -> Iterator[None]:
+    """Inside, files of up to `RECORDING_SECONDS` are decoded: what is to be transcribed is no clip of a corpus."""
+    token = _cap.set(RECORDING_SECONDS)
+    try:
+        yield
+    finally:
+        _cap.reset(token)
+
+
+def max_seconds() -> int:
+    """Longest file that is decoded here and now."""
+    cap = _cap.get()
+    return MAX_SECONDS if cap is None else cap
+
+
 def check_length(frames: int, rate: int) -> None:
     """Raises AudioError for a length that no utterance has, before anything is allocated for it."""
-    if frames > MAX_SECONDS * rate:
+    if frames > max_seconds() * rate:
         seconds = frames // rate
-        raise AudioError("audio.header_absurd", f"the header claims {seconds} s; the cap is {MAX_SECONDS} s")
+        raise AudioError("audio.header_absurd", f"the header claims {seconds} s; the cap is {max_seconds()} s")
 
 
 def check_present(claimed: int, present: int, bytes_per_second: int) -> None:

@@ -1,13 +1,14 @@
 """From clips to text: batched greedy or beam search with a key-value cache, on unpadded input."""
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from tqdm import tqdm
-from transformers import GenerationConfig, GenerationMixin, WhisperForConditionalGeneration, WhisperTokenizer
+from transformers import WhisperForConditionalGeneration, WhisperTokenizer
 
+from asr.decoding.beam import BeamSearch
+from asr.decoding.greedy import GreedySearch
 from asr.features import Edges, LogMel, padded_wave
 from asr.models.tokenizer import end_id, prefix_ids
 from asr.pcm import SAMPLE_RATE, Pcm16
@@ -16,6 +17,9 @@ TOKENS_PER_SECOND = 30
 """Cap on text tokens for a second of audio; above any speaking rate that validation lets through."""
 SPARE_TOKENS = 10
 """What even the shortest clip may have on top."""
+
+Search = Callable[[torch.Tensor, int], list[list[int]]]
+"""From the encoder's output, shape = (clips, positions, width), and a cap to text tokens, a list a clip."""
 
 
 @dataclass(frozen=True)
@@ -46,49 +50,57 @@ class Transcriber:
             clips: samples at 16 kHz, none longer than the last edge.
             title: what the progress bar says.
         """
-        found: dict[int, Hypothesis] = {}
+        found: dict[int, tuple[list[int], bool]] = {}
         self.model.eval()
         with torch.inference_mode(), tqdm(total=len(clips), desc=title, unit="clip", disable=None, leave=False) as bar:
-            for edge, batch in self._batches([self.edges.index(len(clip)) for clip in clips]):
-                hypotheses = self._decode([clips[i] for i in batch], edge)
-                found.update(zip(batch, hypotheses, strict=True))
+            search = self._search()
+            for edge, batch in self._batches([len(clip) for clip in clips]):
+                found.update(zip(batch, self._decode(search, [clips[i] for i in batch], edge), strict=True))
                 bar.update(len(batch))
-        return [found[i] for i in range(len(clips))]
+        texts = self.tokenizer.batch_decode([found[i][0] for i in range(len(clips))]) if clips else []
+        return [Hypothesis(text.strip(), found[i][1]) for i, text in enumerate(texts)]
 
-    def _batches(self, edges: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-        for edge in sorted(set(edges)):
-            same = [i for i, value in enumerate(edges) if value == edge]
+    def _batches(self, samples: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+        """Edges and the clips of each batch, the longest first: what does not fit into memory fails at once.
+
+        Clips of like length have texts of like length, so a batch has few that outlast the others.
+        """
+        edges = [self.edges.index(count) for count in samples]
+        for edge in sorted(set(edges), reverse=True):
+            same = sorted((i for i, value in enumerate(edges) if value == edge), key=lambda i: (-samples[i], i))
             for start in range(0, len(same), self.batch_size):
                 yield edge, same[start : start + self.batch_size]
 
-    def _decode(self, clips: Sequence[Pcm16], edge: int) -> list[Hypothesis]:
-        device = self.model.device
+    def _decode(self, search: Search, clips: Sequence[Pcm16], edge: int) -> list[tuple[list[int], bool]]:
+        """Text tokens of every clip, and whether the cap ended them."""
         samples = self.edges.padded_samples(edge)
-        log_mel = self.log_mel(padded_wave(clips, samples).to(device)).to(self.model.dtype)
-        prefix = prefix_ids(self.tokenizer, self.language)
+        wave = padded_wave(clips, samples).to(self.model.device)
+        log_mel = self.log_mel(wave).to(self.model.dtype)
         cap = min(
-            self.model.config.max_target_positions - len(prefix),
+            self.model.config.max_target_positions - len(self._prefix()),
             SPARE_TOKENS + round(TOKENS_PER_SECOND * samples / SAMPLE_RATE),
         )
-        # Whisper's own generate() adds long-form logic for 30 s windows; the plain one is what short clips need.
-        encoded = self.model.get_encoder()(log_mel)
-        tokens = GenerationMixin.generate(
-            self.model,
-            encoder_outputs=encoded,
-            attention_mask=torch.ones(encoded.last_hidden_state.shape[:2], dtype=torch.long, device=device),
-            decoder_input_ids=torch.tensor([prefix] * len(clips), device=device),
-            generation_config=self._generation_config(len(prefix) + cap),
-        )
-        return self._texts(tokens[:, len(prefix) :].tolist(), cap)
+        rows = search(self.model.get_encoder()(log_mel).last_hidden_state, cap)
+        return [(tokens, len(tokens) >= cap) for tokens in rows]
 
-    def _generation_config(self, max_length: int) -> GenerationConfig:
-        config = copy.deepcopy(self.model.generation_config)
-        config.update(max_length=max_length, num_beams=self.beams, do_sample=False)
-        return config
-
-    def _texts(self, rows: Sequence[Sequence[int]], cap: int) -> list[Hypothesis]:
+    def _search(self) -> Search:
         end = end_id(self.tokenizer)
-        texts = self.tokenizer.batch_decode([[t for t in row if t < end] for row in rows])
-        return [
-            Hypothesis(text.strip(), len(row) >= cap and end not in row) for row, text in zip(rows, texts, strict=True)
-        ]
+        suppressed = suppressed_ids(self.model, end)
+        if self.beams > 1:
+            return BeamSearch.of(self.model, self._prefix(), end, suppressed, self.beams)
+        return GreedySearch.of(self.model, self._prefix(), end, suppressed)
+
+    def _prefix(self) -> list[int]:
+        return prefix_ids(self.tokenizer, self.language)
+
+
+def suppressed_ids(model: WhisperForConditionalGeneration, end: int) -> list[int]:
+    """Ids that no search may say: all above the end, which are no text, and those that the model's own settings forbid.
+
+    Args:
+        model: with `suppress_tokens` in its generation config, or None there.
+        end: id of the end of a text; smaller ids are text.
+    """
+    vocabulary = range(model.proj_out.out_features)
+    forbidden = set(model.generation_config.suppress_tokens or ())
+    return [i for i in vocabulary if i > end or i in forbidden]

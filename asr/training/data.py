@@ -14,6 +14,9 @@ from asr.training.batches import MicroBatch
 from asr.training.labels import collate, require_alignable, require_plain, require_room, require_sound
 from asr.training.objective import Labels
 
+TOKENIZED_TOGETHER = 1000
+"""Texts."""
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -34,7 +37,7 @@ class TrainingSet:
         """Tokenizes the transcripts."""
         if not utterances:
             raise UserError("the training split has no clips: see data/splits/rejected.jsonl and metrics/validate.json")
-        texts = tokenizer([item.text for item in utterances], add_special_tokens=False).input_ids
+        texts = _tokenized([item.text for item in utterances], tokenizer)
         return cls(utterances, clips, texts, edges, tuple(prefix_ids(tokenizer, language)), end_id(tokenizer))
 
     def edge_indices(self) -> list[int]:
@@ -84,3 +87,9 @@ class TrainingSet:
     def tokens(self, batch: MicroBatch) -> int:
         """Targets of a micro-batch: text tokens and end tokens."""
         return sum(len(self.texts[i]) + 1 for i in batch.clips)
+
+
+def _tokenized(texts: Sequence[str], tokenizer: WhisperTokenizer) -> list[list[int]]:
+    """In parts, since a tokenizer keeps five kilobytes a text until all are done."""
+    parts = (texts[start : start + TOKENIZED_TOGETHER] for start in range(0, len(texts), TOKENIZED_TOGETHER))
+    return [ids for part in parts for ids in tokenizer(list(part), add_special_tokens=False).input_ids]

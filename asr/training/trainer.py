@@ -14,9 +14,11 @@ from asr.features import HOP, LogMel
 from asr.params import TrainParams
 from asr.pcm import SAMPLE_RATE
 from asr.training.augment import Augment
+from asr.training.compiled import Compiled
 from asr.training.data import TrainingSet
 from asr.training.objective import Objective
 from asr.training.observe.profiler import Profiler
+from asr.training.padding import Padding
 from asr.training.ranks import Ranks
 
 Weights = dict[str, torch.Tensor]
@@ -35,6 +37,8 @@ class Trainer:
     augment: Augment
     ranks: Ranks
     profiler: Profiler
+    compiled: Compiled | None
+    """The objective for micro-batches of the usual sizes, if `train.compile` asks for it."""
 
     @property
     def device(self) -> torch.device:
@@ -91,6 +95,9 @@ def make_trainer(params: TrainParams, data: TrainingSet, objective: Objective, c
         augment,
         Ranks(accelerator),
         Profiler(accelerator.device),
+        Compiled.of(objective, data, Padding.of(data.edges, data.samples(), params).candidates())
+        if params.compile
+        else None,
     )
 
 

@@ -142,7 +142,10 @@ def _micro_batch(trainer: Trainer, progress: Progress, micro: Loaded, number: in
     )
     log_mel, labels = inputs(trainer, micro, progress)
     with trainer.profiler.phase("forward"), trainer.accelerator.autocast():
-        cross_entropy, ctc = trainer.objective(log_mel, labels)
+        if trainer.compiled and len(micro.clips) == progress.clips_at_once.get(micro.edge):
+            cross_entropy, ctc = trainer.compiled(log_mel, labels, micro.edge)
+        else:
+            cross_entropy, ctc = trainer.objective(log_mel, labels)
     with trainer.profiler.phase("backward"):
         trainer.accelerator.backward((cross_entropy + trainer.params.ctc_weight * ctc) / tokens)
     return torch.isfinite(log_mel).all().float(), cross_entropy.detach(), ctc.detach()
@@ -166,8 +169,7 @@ def inputs(trainer: Trainer, loaded: Loaded, progress: Progress) -> tuple[torch.
     device = trainer.device
     with trainer.profiler.phase("transfer"):
         wave = loaded.wave.to(device, non_blocking=True)
-        moved = (part.to(device, non_blocking=True) for part in vars(loaded.labels).values())
-        labels = Labels(*moved)
+        labels = loaded.labels.to(device)
     with trainer.profiler.phase("forward"):
         log_mel = trainer.log_mel(wave)
         if progress.step >= trainer.params.augment_from_step:

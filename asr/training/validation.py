@@ -127,7 +127,7 @@ class Validator:
     def _loss_at_once(self, loaded: Loaded) -> float:
         trainer = self.trainer
         with torch.inference_mode():
-            labels = type(loaded.labels)(*(part.to(trainer.device) for part in vars(loaded.labels).values()))
+            labels = loaded.labels.to(trainer.device)
             log_mel = trainer.log_mel(loaded.wave.to(trainer.device))  # not under autocast, as in training
             with trainer.accelerator.autocast():
                 cross_entropy, _ = trainer.objective(log_mel, labels)

@@ -25,8 +25,8 @@ TEXTS = (
 )
 """Parts of the messages of RuntimeErrors that mean too little memory: they have no class of their own."""
 REMEDIES = (
-    "set train.gradient_checkpointing to true, or train.freeze_encoder to true, or lower features.edges and "
-    "validate.max_duration, or take a smaller model (model.name), or set train.precision to bf16"
+    "set train.gradient_checkpointing to true, or train.freeze_encoder to true, or lower validate.max_duration (and "
+    "features.longest of a scratch model), or take a smaller model (model.name), or set train.precision to bf16"
 )
 """In the order in which they cost least."""
 
