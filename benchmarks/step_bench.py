@@ -11,6 +11,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from asr.devices import Compute
 from asr.models.build import SpeechModel
+from asr.models.linear import Linear
 from asr.models.tokenizer import prefix_ids
 from benchmarks.flops import positions_of, step_flops
 from benchmarks.mix import Spoken
@@ -35,11 +36,18 @@ class Bench:
     compile: bool
     """`train.compile`, for this repository alone."""
 
-    def network(self, unpadded: bool) -> WhisperForConditionalGeneration:
-        """A copy with the same weights, on the CPU; its encoder demands 30 s unless `unpadded`."""
-        network = copy.deepcopy(self.model.network)
+    def network(self) -> WhisperForConditionalGeneration:
+        """A copy with the same weights, on the CPU, as this repository trains it."""
+        return copy.deepcopy(self.model.network)
+
+    def stock_network(self, unpadded: bool) -> WhisperForConditionalGeneration:
+        """The same with transformers' own classes, on the CPU; its encoder demands 30 s unless `unpadded`."""
+        network = self.network()
         if not unpadded:
             network.model.encoder.__class__ = WhisperEncoder
+        for module in network.modules():
+            if isinstance(module, Linear):
+                module.__class__ = torch.nn.Linear
         return network
 
     def useful_flops(self, clips: Sequence[Spoken]) -> float:

@@ -95,7 +95,7 @@ def _trainer(bench: Bench, clips: Sequence[Spoken], extra_padding: bool) -> Trai
     samples = dict(zip(names, (clip.pcm for clip in clips), strict=True))
     model = bench.model
     data = TrainingSet.build(utterances, samples, model.tokenizer, model.edges, model.language)
-    network = bench.network(unpadded=True)
+    network = bench.network()
     objective = Objective(network, end_id(model.tokenizer), settings.label_smoothing, settings.ctc_weight)
     return make_trainer(settings, data, objective.train(), bench.compute)
 

@@ -151,7 +151,7 @@ def train(bench: Bench, clips: Sequence[Spoken], peer: Peer, at_once: int) -> Bl
     trainer = WatchedTrainer(
         tape,
         sampler,
-        model=bench.network(unpadded=peer.padding == "longest"),
+        model=bench.stock_network(unpadded=peer.padding == "longest"),
         args=_arguments(bench, len(clips), at_once),
         train_dataset=Items(_items(bench, clips, peer, extractor)),
         data_collator=Collator(extractor, bench.model.tokenizer, peer.padding),

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from transformers import WhisperForConditionalGeneration
 
 from asr.decoding.decoder_step import DecoderState, DecoderWeights
 from asr.decoding.greedy import steps_between_looks
+from asr.models.linear import linear
 
 NEVER = -1.0e9
 """Log-probability of what is out of the race; finite, so that sums and quotients stay numbers."""
@@ -72,7 +72,7 @@ class BeamSearch:
 
     def _log_probs(self, state: DecoderState, tokens: torch.Tensor) -> torch.Tensor:
         """Of every id that may come next, shape = (B, K, V); special tokens take their share, but are never said."""
-        log_probs = F.linear(state.advance(tokens), self.output).float().log_softmax(dim=-1)[:, : self.end + 1]
+        log_probs = linear(state.advance(tokens), self.output).float().log_softmax(dim=-1)[:, : self.end + 1]
         if len(self.suppressed):
             log_probs.index_fill_(1, self.suppressed, -torch.inf)
         return log_probs.view(-1, self.beams, log_probs.shape[-1])

@@ -17,6 +17,8 @@ from transformers import WhisperForConditionalGeneration
 from transformers.activations import ACT2FN
 from transformers.models.whisper.modeling_whisper import WhisperDecoderLayer
 
+from asr.models.linear import linear
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -38,7 +40,7 @@ class Affine:
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
         """Shape = (..., inputs) to shape = (..., outputs)."""
-        return F.linear(hidden, self.weight, self.bias)
+        return linear(hidden, self.weight, self.bias)
 
 
 @dataclass(frozen=True)

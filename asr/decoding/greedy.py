@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from transformers import WhisperForConditionalGeneration
 
 from asr.decoding.decoder_step import DecoderState, DecoderWeights, Moves
+from asr.models.linear import linear
 
 STEPS_BETWEEN_LOOKS = 8
 """On a GPU: asking which texts have ended makes it wait for the CPU, so they run on for a few tokens, cut off later."""
@@ -66,7 +66,7 @@ class GreedySearch:
 
     def _next(self, state: DecoderState, tokens: torch.Tensor) -> torch.Tensor:
         """The most probable token after these, shape = (B, L) to shape = (B, 1)."""
-        logits = F.linear(state.advance(tokens), self.output)
+        logits = linear(state.advance(tokens), self.output)
         if len(self.suppressed):
             logits.index_fill_(1, self.suppressed, -torch.inf)
         return logits.argmax(1, keepdim=True)

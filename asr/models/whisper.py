@@ -12,6 +12,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from asr.errors import UserError
+from asr.models.linear import with_fast_linears
 
 
 class UnpaddedEncoder(WhisperEncoder):  # type: ignore[misc]  # transformers is not typed
@@ -44,6 +45,7 @@ class UnpaddedEncoder(WhisperEncoder):  # type: ignore[misc]  # transformers is 
 
 
 def without_padding(model: WhisperForConditionalGeneration) -> WhisperForConditionalGeneration:
-    """The same model, its encoder accepting any length up to its position table."""
+    """The same model, its encoder accepting any length up to its position table, its linear layers fast on CPUs."""
     model.model.encoder.__class__ = UnpaddedEncoder
+    with_fast_linears(model)
     return model

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from transformers import WhisperForConditionalGeneration
 from transformers.models.whisper.modeling_whisper import WhisperDecoder
 
+from asr.models.linear import Linear
+
 IGNORED = -100
 """Target of positions behind a label's end."""
 
@@ -56,7 +58,7 @@ class Objective(torch.nn.Module):
         self.label_smoothing = label_smoothing
         self.ctc_weight = ctc_weight
         self.blank = text_tokens
-        self.ctc_head = torch.nn.Linear(model.config.d_model, text_tokens + 1) if ctc_weight else None
+        self.ctc_head = Linear(model.config.d_model, text_tokens + 1) if ctc_weight else None
         self.head: Head = cross_entropy
 
     def forward(self, log_mel: torch.Tensor, labels: Labels) -> tuple[torch.Tensor, torch.Tensor]:
