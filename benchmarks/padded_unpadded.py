@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--window", type=float, default=30.0, help="s")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    arms = {name: settings(name, args.steps, args.window, args.seed) for name in ("unpadded", "both", "padded")}
+    arms = {name: settings(name, args.steps, args.window, args.seed) for name in ("padded", "unpadded", "both")}
     minutes = {name: train(name, arm) for name, arm in arms.items()}
     heard = {name: decode(name, arms[name], name == "padded", args.window) for name in arms}
     heard["both, decoded padded"] = decode("both", arms["both"], True, args.window)
