@@ -59,7 +59,7 @@ def test_values_arrive_typed() -> None:
         (r"edges: null", "edges: []", r"features\.edges = \[\]: expected a list"),
         (r"edges: null", "edges: [2.0, 1.0]", r"features\.edges = \[2\.0, 1\.0\]: .*rising order"),
         (r"edges: null", "edges: [1.0, 5.0]", r"features\.edges = \[1\.0, 5\.0\]: the last must be features\.longest"),
-        (r"window_share: \S+", "window_share: 0.9", r"train\.window_share = 0\.9: .*more than all clips"),
+        (r"window_share: \S+", "window_share: 0.99", r"train\.window_share = 0\.99: .*more than all clips"),
         (r"edges: null", "edges: [1.0, 31.0]", r"features\.edges = 31\.0: out of range"),
         (r"edges: null", "edges: [1.0, two]", r"features\.edges\[1\] = 'two': expected a finite number"),
         (r"max_duration: \S+", "max_duration: 20.0", r"validate\.max_duration = 20\.0: longer than features\.longest"),
