@@ -18,15 +18,13 @@ import numpy as np
 import torch
 from transformers.audio_utils import mel_filter_bank
 
-from asr.errors import UserError
+from asr.corpus.edges import POSITIONS_PER_SECOND, edge_indices
 from asr.pcm import SAMPLE_RATE, Pcm16
 
 N_FFT = 400
 """Samples of one analysis window: 25 ms."""
 HOP = 160
 """Samples from one frame to the next: 10 ms."""
-POSITIONS_PER_SECOND = 50
-"""Encoder positions a second: the second convolution halves the 100 frames."""
 DYNAMIC_RANGE = 8.0
 """Decades of power kept below a clip's own peak."""
 BLOCKS = 4
@@ -51,15 +49,7 @@ class Edges:
         Raises:
             UserError: the clip is longer than the last edge.
         """
-        for index, edge in enumerate(self.seconds):
-            if samples + self.tail * SAMPLE_RATE <= edge * SAMPLE_RATE:
-                return index
-        if samples <= self.seconds[-1] * SAMPLE_RATE:
-            return len(self.seconds) - 1
-        raise UserError(
-            f"a clip of {samples / SAMPLE_RATE:.2f} s is longer than the last edge ({self.seconds[-1]:g} s): "
-            "lower validate.max_duration or add an edge to features.edges"
-        )
+        return int(edge_indices(np.array([samples]), self.seconds, self.tail)[0])
 
     def padded_samples(self, index: int) -> int:
         """Samples at edge `index`, a whole number of encoder positions."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from transformers import WhisperConfig
 
-from asr.features import POSITIONS_PER_SECOND
+from asr.corpus.edges import POSITIONS_PER_SECOND
 
 STEP = 3
 """Forward and backward over forward."""

@@ -27,8 +27,8 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-from asr.corpus.edges import choose_edges
-from asr.features import POSITIONS_PER_SECOND, Edges
+from asr.corpus.edges import POSITIONS_PER_SECOND, choose_edges
+from asr.features import Edges
 from asr.models.whisper import without_padding
 from asr.params import FeatureParams, ModelParams, load_params
 from asr.pcm import SAMPLE_RATE

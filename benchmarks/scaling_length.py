@@ -16,10 +16,11 @@ from unittest.mock import patch
 import numpy as np
 
 from asr.corpus.clips import Utterance
+from asr.corpus.edges import POSITIONS_PER_SECOND
 from asr.decoding import generate
 from asr.decoding.generate import Transcriber
 from asr.devices import choose_compute, make_deterministic
-from asr.features import POSITIONS_PER_SECOND, Edges, LogMel
+from asr.features import Edges, LogMel
 from asr.models.build import SpeechModel
 from asr.models.tokenizer import end_id, prefix_ids
 from asr.params import load_params

@@ -14,10 +14,10 @@ import torch
 from transformers import WhisperConfig, WhisperForConditionalGeneration, WhisperTokenizer
 from transformers.convert_slow_tokenizer import TikTokenConverter
 
-from asr.corpus.edges import choose_edges
+from asr.corpus.edges import POSITIONS_PER_SECOND, choose_edges
 from asr.errors import UserError
-from asr.features import POSITIONS_PER_SECOND, Edges
-from asr.models.build import SpeechModel, _generation_config
+from asr.features import Edges
+from asr.models.build import SpeechModel, generation_config
 from asr.models.tokenizer import END, SPECIAL_TOKENS, TASK, end_id, prefix_ids
 from asr.models.whisper import without_padding
 from asr.pcm import SAMPLE_RATE
@@ -69,7 +69,7 @@ def whisper(size: Size, positions: int = 1500, seed: int = 1) -> SpeechModel:
     names = tokenizer()
     torch.manual_seed(seed)
     network = WhisperForConditionalGeneration(_config(size, positions, names))
-    network.generation_config = _generation_config(network, names, LANGUAGE)
+    network.generation_config = generation_config(network, names, LANGUAGE)
     lengths = edges(positions / POSITIONS_PER_SECOND, network.config.d_model)
     return SpeechModel(without_padding(network), names, lengths, LANGUAGE)
 

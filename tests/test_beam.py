@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from transformers import GenerationConfig, GenerationMixin, WhisperForConditionalGeneration
-from transformers.modeling_outputs import BaseModelOutput
+from transformers import WhisperForConditionalGeneration
 
 from asr.decoding import beam
 from asr.decoding.beam import BeamSearch
 from asr.decoding.decoder_step import DecoderState
 from asr.decoding.generate import suppressed_ids
-from tests.test_greedy import CAP, END, PREFIX, heard, network
+from asr.decoding.speaker import Speaker
+from tests.test_greedy import CAP, END, PREFIX, generated, heard, network
 
 
 @pytest.fixture(autouse=True)
@@ -21,29 +21,7 @@ def _inference() -> Iterator[None]:
 
 
 def search(model: WhisperForConditionalGeneration, beams: int) -> BeamSearch:
-    return BeamSearch.of(model, PREFIX, END, suppressed_ids(model, END), beams)
-
-
-def generated(
-    model: WhisperForConditionalGeneration, encoded: torch.Tensor, beams: int, cap: int = CAP
-) -> list[list[int]]:
-    """The oracle: transformers' own beam search, cut at the end."""
-    config = GenerationConfig(
-        max_length=len(PREFIX) + cap,
-        num_beams=beams,
-        suppress_tokens=suppressed_ids(model, END),
-        eos_token_id=END,
-        pad_token_id=END,
-        do_sample=False,
-    )
-    rows = GenerationMixin.generate(
-        model,
-        encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
-        attention_mask=torch.ones(encoded.shape[:2], dtype=torch.long),
-        decoder_input_ids=torch.tensor([PREFIX] * len(encoded)),
-        generation_config=config,
-    )[:, len(PREFIX) :].tolist()
-    return [row[: row.index(END)] if END in row else row for row in rows]
+    return BeamSearch(Speaker.of(model, PREFIX, END, suppressed_ids(model, END)), beams)
 
 
 @pytest.mark.parametrize("beams", [2, 3, 4, 8])
@@ -52,7 +30,7 @@ def test_the_tokens_are_those_of_generate(beams: int, seed: int) -> None:
     model = network(seed=seed)
     encoded = heard(model, 9)
     found = search(model, beams)(encoded, CAP)
-    assert found == generated(model, encoded, beams)
+    assert found == generated(model, encoded, beams=beams)
     assert len({tuple(row) for row in found}) > 3, "the test needs texts that differ"
 
 
@@ -62,14 +40,14 @@ def test_the_tokens_are_those_of_generate(beams: int, seed: int) -> None:
 def test_the_shape_of_the_model_does_not_matter(changes: dict[str, object]) -> None:
     model = network(**changes)
     encoded = heard(model, 6)
-    assert search(model, 4)(encoded, CAP) == generated(model, encoded, 4)
+    assert search(model, 4)(encoded, CAP) == generated(model, encoded, beams=4)
 
 
 @pytest.mark.parametrize("cap", [1, 2, 3, 7])
 def test_a_cap_cuts_as_it_does_there(cap: int) -> None:
     model = network(end_share=0.5)
     encoded = heard(model, 6)
-    assert search(model, 4)(encoded, cap) == generated(model, encoded, 4, cap)
+    assert search(model, 4)(encoded, cap) == generated(model, encoded, cap, beams=4)
 
 
 def test_neighbours_and_their_leaving_do_not_change_a_text() -> None:
@@ -96,7 +74,7 @@ def test_suppressed_tokens_are_never_said() -> None:
     model.generation_config.suppress_tokens = [favourite]
     found = search(model, 4)(encoded, CAP)
     assert all(favourite not in row for row in found)
-    assert found == generated(model, encoded, 4)
+    assert found == generated(model, encoded, beams=4)
 
 
 def test_caches_that_do_not_follow_their_beams_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:

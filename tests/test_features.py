@@ -145,7 +145,7 @@ def test_a_clip_goes_to_the_first_edge_that_leaves_its_tail(seconds: float, edge
 
 
 def test_a_clip_beyond_the_last_edge_is_refused_with_the_remedy() -> None:
-    with pytest.raises(UserError, match=r"3\.01 s is longer than the last edge \(3 s\).*features\.edges"):
+    with pytest.raises(UserError, match=r"3\.01 s is longer than the last edge \(3 s\).*features\.longest"):
         EDGES.index(round(3.01 * SAMPLE_RATE))
 
 

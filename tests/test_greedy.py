@@ -13,6 +13,7 @@ from asr.decoding import greedy
 from asr.decoding.decoder_step import DecoderState, DecoderWeights, Layer, Moves
 from asr.decoding.generate import suppressed_ids
 from asr.decoding.greedy import GreedySearch
+from asr.decoding.speaker import Speaker
 
 END = 60
 VOCABULARY = 80
@@ -58,13 +59,16 @@ def heard(model: WhisperForConditionalGeneration, clips: int) -> torch.Tensor:
 
 
 def search(model: WhisperForConditionalGeneration) -> GreedySearch:
-    return GreedySearch.of(model, PREFIX, END, suppressed_ids(model, END))
+    return GreedySearch(Speaker.of(model, PREFIX, END, suppressed_ids(model, END)))
 
 
-def generated(model: WhisperForConditionalGeneration, encoded: torch.Tensor, cap: int = CAP) -> list[list[int]]:
-    """The oracle: transformers' own greedy search, cut at the end."""
+def generated(
+    model: WhisperForConditionalGeneration, encoded: torch.Tensor, cap: int = CAP, beams: int = 1
+) -> list[list[int]]:
+    """The oracle: transformers' own search, cut at the end."""
     config = GenerationConfig(
         max_length=len(PREFIX) + cap,
+        num_beams=beams,
         suppress_tokens=suppressed_ids(model, END),
         eos_token_id=END,
         pad_token_id=END,

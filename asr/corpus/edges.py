@@ -18,7 +18,7 @@ from asr.errors import UserError
 from asr.pcm import SAMPLE_RATE
 
 POSITIONS_PER_SECOND = 50
-"""Encoder positions a second; `asr.features` has the same, but needs torch."""
+"""Encoder positions a second: the second convolution halves the 100 frames."""
 IMPOSSIBLE = 2**61
 """More than any sum of work, and twice it still fits into 64 bits."""
 
@@ -35,7 +35,7 @@ def encoder_work(seconds: NDArray[np.float64], width: int) -> NDArray[np.float64
 
 
 def edge_indices(samples: NDArray[np.int64], edges: Sequence[float], tail: float) -> NDArray[np.int64]:
-    """The edge of each clip, shape = (clips,): what `asr.features.Edges.index` says, for all clips at once.
+    """The edge of each clip, shape = (clips,): the first that holds it.
 
     Args:
         samples: length of each clip, shape = (clips,).
@@ -45,12 +45,11 @@ def edge_indices(samples: NDArray[np.int64], edges: Sequence[float], tail: float
     Raises:
         UserError: a clip is longer than the last edge.
     """
-    # Exactly the arithmetic of `Edges.index`: a clip that just fits must fit here and there.
     lengths = np.asarray(edges, np.float64) * SAMPLE_RATE
     if samples.size and samples.max() > lengths[-1]:
         raise UserError(
             f"a clip of {samples.max() / SAMPLE_RATE:.2f} s is longer than the last edge ({edges[-1]:g} s): "
-            "lower validate.max_duration or raise the last edge"
+            "lower validate.max_duration or raise features.longest"
         )
     first = np.searchsorted(lengths, samples + tail * SAMPLE_RATE)
     return np.asarray(np.minimum(first, len(lengths) - 1), np.int64)

@@ -6,14 +6,12 @@ share its keys and values of the audio, and a clip that can get no better leaves
 Letters: B clips, K beams, V ids that may be said.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import WhisperForConditionalGeneration
 
-from asr.decoding.decoder_step import DecoderState, DecoderWeights
-from asr.decoding.greedy import steps_between_looks
+from asr.decoding.decoder_step import DecoderState
+from asr.decoding.speaker import Speaker, steps_between_looks
 from asr.models.linear import linear
 
 NEVER = -1.0e9
@@ -22,31 +20,10 @@ NEVER = -1.0e9
 
 @dataclass(frozen=True)
 class BeamSearch:
-    """All that the search needs of a model, as its weights are now."""
+    """The search over one model."""
 
-    weights: DecoderWeights
-    output: torch.Tensor
-    """Of the output layer, shape = (vocabulary, C)."""
-    suppressed: torch.Tensor
-    """Ids up to the end that are never said, shape = (ids,)."""
-    prefix: tuple[int, ...]
-    """Ids before the text."""
-    end: int
-    """Id of the end of a text; smaller ids are text."""
+    speaker: Speaker
     beams: int
-
-    @classmethod
-    def of(
-        cls,
-        model: WhisperForConditionalGeneration,
-        prefix: Sequence[int],
-        end: int,
-        suppressed: Sequence[int],
-        beams: int,
-    ) -> "BeamSearch":
-        """For one decoding: to be made again when weights may have changed, under `torch.inference_mode`."""
-        below = torch.tensor([i for i in suppressed if i <= end], dtype=torch.long, device=model.device)
-        return cls(DecoderWeights.of(model), model.proj_out.weight, below, tuple(prefix), end, beams)
 
     def __call__(self, encoded: torch.Tensor, cap: int) -> list[list[int]]:
         """The text tokens of every clip, without prefix and end.
@@ -55,9 +32,8 @@ class BeamSearch:
             encoded: the encoder's output, shape = (B, S, C).
             cap: tokens after which a text is cut, at least 1.
         """
-        race = _Race.start(len(encoded), self.beams, cap, self.end, encoded.device)
-        state = DecoderState(self.weights, encoded, len(self.prefix) + cap, self.beams)
-        tokens = torch.tensor([self.prefix] * len(encoded) * self.beams, device=encoded.device)
+        race = _Race.start(len(encoded), self.beams, cap, self.speaker.end, encoded.device)
+        state, tokens = self.speaker.begin(encoded, cap, self.beams)
         found: list[list[int]] = [[] for _ in range(len(encoded))]
         for step in range(1, cap + 1):
             tokens, rows = race.take(self._log_probs(state, tokens), step)
@@ -72,9 +48,8 @@ class BeamSearch:
 
     def _log_probs(self, state: DecoderState, tokens: torch.Tensor) -> torch.Tensor:
         """Of every id that may come next, shape = (B, K, V); special tokens take their share, but are never said."""
-        log_probs = linear(state.advance(tokens), self.output).float().log_softmax(dim=-1)[:, : self.end + 1]
-        if len(self.suppressed):
-            log_probs.index_fill_(1, self.suppressed, -torch.inf)
+        logits = linear(state.advance(tokens), self.speaker.output)
+        log_probs = self.speaker.forbid(logits.float().log_softmax(dim=-1)[:, : self.speaker.end + 1])
         return log_probs.view(-1, self.beams, log_probs.shape[-1])
 
 

@@ -9,6 +9,7 @@ from transformers import WhisperForConditionalGeneration, WhisperTokenizer
 
 from asr.decoding.beam import BeamSearch
 from asr.decoding.greedy import GreedySearch
+from asr.decoding.speaker import Speaker
 from asr.features import Edges, LogMel, padded_wave
 from asr.models.tokenizer import end_id, prefix_ids
 from asr.pcm import SAMPLE_RATE, Pcm16
@@ -85,10 +86,8 @@ class Transcriber:
 
     def _search(self) -> Search:
         end = end_id(self.tokenizer)
-        suppressed = suppressed_ids(self.model, end)
-        if self.beams > 1:
-            return BeamSearch.of(self.model, self._prefix(), end, suppressed, self.beams)
-        return GreedySearch.of(self.model, self._prefix(), end, suppressed)
+        speaker = Speaker.of(self.model, self._prefix(), end, suppressed_ids(self.model, end))
+        return BeamSearch(speaker, self.beams) if self.beams > 1 else GreedySearch(speaker)
 
     def _prefix(self) -> list[int]:
         return prefix_ids(self.tokenizer, self.language)

@@ -8,36 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import WhisperForConditionalGeneration
 
-from asr.decoding.decoder_step import DecoderState, DecoderWeights, Moves
+from asr.decoding.decoder_step import DecoderState, Moves
+from asr.decoding.speaker import Speaker, steps_between_looks
 from asr.models.linear import linear
-
-STEPS_BETWEEN_LOOKS = 8
-"""On a GPU: asking which texts have ended makes it wait for the CPU, so they run on for a few tokens, cut off later."""
 
 
 @dataclass(frozen=True)
 class GreedySearch:
-    """All that the search needs of a model, as its weights are now."""
+    """The search over one model."""
 
-    weights: DecoderWeights
-    output: torch.Tensor
-    """Rows of the output layer for text and the end, shape = (end + 1, C)."""
-    suppressed: torch.Tensor
-    """Ids up to the end that are never said, shape = (ids,)."""
-    prefix: tuple[int, ...]
-    """Ids before the text."""
-    end: int
-    """Id of the end of a text; smaller ids are text."""
-
-    @classmethod
-    def of(
-        cls, model: WhisperForConditionalGeneration, prefix: Sequence[int], end: int, suppressed: Sequence[int]
-    ) -> "GreedySearch":
-        """For one decoding: to be made again when weights may have changed, under `torch.inference_mode`."""
-        below = torch.tensor([i for i in suppressed if i <= end], dtype=torch.long, device=model.device)
-        return cls(DecoderWeights.of(model), model.proj_out.weight[: end + 1], below, tuple(prefix), end)
+    speaker: Speaker
 
     def __call__(self, encoded: torch.Tensor, cap: int) -> list[list[int]]:
         """The text tokens of every clip, without prefix and end.
@@ -46,10 +27,10 @@ class GreedySearch:
             encoded: the encoder's output, shape = (B, S, C).
             cap: tokens after which a text is cut, at least 1.
         """
-        state = DecoderState(self.weights, encoded, len(self.prefix) + cap)
-        texts = _Texts(len(encoded), self.end)
+        state, prefix = self.speaker.begin(encoded, cap)
+        texts = _Texts(len(encoded), self.speaker.end)
         interval = steps_between_looks(encoded.device)
-        token = self._next(state, torch.tensor([self.prefix] * len(encoded), device=encoded.device))
+        token = self._next(state, prefix)
         unseen = [token]
         for _ in range(cap - 1):
             if len(unseen) == interval:
@@ -66,15 +47,8 @@ class GreedySearch:
 
     def _next(self, state: DecoderState, tokens: torch.Tensor) -> torch.Tensor:
         """The most probable token after these, shape = (B, L) to shape = (B, 1)."""
-        logits = linear(state.advance(tokens), self.output)
-        if len(self.suppressed):
-            logits.index_fill_(1, self.suppressed, -torch.inf)
-        return logits.argmax(1, keepdim=True)
-
-
-def steps_between_looks(device: torch.device) -> int:
-    """Tokens after which the search asks which texts have ended."""
-    return 1 if device.type == "cpu" else STEPS_BETWEEN_LOOKS
+        said = self.speaker.output[: self.speaker.end + 1]  # text and the end
+        return self.speaker.forbid(linear(state.advance(tokens), said)).argmax(1, keepdim=True)
 
 
 class _Texts:

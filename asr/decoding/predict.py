@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from asr.corpus.clips import Clips, Utterance
+from asr.corpus.edges import POSITIONS_PER_SECOND
 from asr.decoding.generate import Transcriber
 from asr.devices import Compute, make_deterministic
-from asr.features import POSITIONS_PER_SECOND, Edges, LogMel
+from asr.features import Edges, LogMel
 from asr.models.build import SpeechModel
 from asr.params import EvaluateParams
 from asr.scoring.evaluation import Evaluation, evaluate_pairs

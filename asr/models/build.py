@@ -17,9 +17,9 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from asr.corpus.clips import Utterance
-from asr.corpus.edges import choose_edges
+from asr.corpus.edges import POSITIONS_PER_SECOND, choose_edges
 from asr.errors import UserError
-from asr.features import POSITIONS_PER_SECOND, Edges
+from asr.features import Edges
 from asr.files import read_json, write_json
 from asr.models.tokenizer import TASK, end_id, language_ids, prefix_ids, train_tokenizer
 from asr.models.whisper import without_padding
@@ -57,7 +57,7 @@ def build(model: ModelParams, features: FeatureParams, language: str, corpus: Se
     else:
         network, tokenizer = _pretrained(model, language)
         _require_window(network, features.longest)
-    network.generation_config = _generation_config(network, tokenizer, language)
+    network.generation_config = generation_config(network, tokenizer, language)
     return SpeechModel(without_padding(network), tokenizer, _edges(features, network.config.d_model, corpus), language)
 
 
@@ -147,7 +147,7 @@ def _require_window(network: WhisperForConditionalGeneration, longest: float) ->
         raise UserError(f"features.longest = {longest:g}: this model's window is {window:g} s; set it to that")
 
 
-def _generation_config(
+def generation_config(
     network: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, language: str
 ) -> GenerationConfig:
     """Whisper's own, with language and task set and nothing that forbids an empty transcript."""

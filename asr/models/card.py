@@ -23,8 +23,8 @@ def model_card(language: str, base: str, metrics: dict[str, Any]) -> str:
         "",
         f"- {metrics['parameters']:,} parameters, {'trained from scratch' if base == 'scratch' else 'from ' + base}",
         f"- validation WER {validation(metrics)} of {metrics['steps']}",
-        "- trained on clips padded to a few fixed lengths (`experiment.json`), not to the full window: use",
-        "  `python -m asr transcribe` or `asr.decoding`, or expect other results from stock pipelines",
+        "- trained on clips padded to a few fixed lengths (`experiment.json`), as `python -m asr transcribe` pads",
+        "  them, and a share of them to the full window (`train.window_share`), as stock pipelines do",
         "",
         "`experiment.json` holds parameters and provenance.",
     ]

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from transformers import WhisperTokenizer
 
 from asr.corpus.clips import Clips, Utterance
+from asr.corpus.edges import edge_indices
 from asr.errors import UserError
 from asr.features import Edges, padded_wave
 from asr.models.tokenizer import end_id, prefix_ids
@@ -42,7 +44,8 @@ class TrainingSet:
 
     def edge_indices(self) -> list[int]:
         """The edge of each clip."""
-        return [self.edges.index(samples) for samples in self.samples()]
+        found = edge_indices(np.array(self.samples()), self.edges.seconds, self.edges.tail)
+        return [int(edge) for edge in found]
 
     def samples(self) -> list[int]:
         """The length of each clip."""

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from asr.corpus.edges import POSITIONS_PER_SECOND
 from asr.errors import UserError
-from asr.features import POSITIONS_PER_SECOND
 from asr.training.objective import IGNORED, Labels
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from asr.decoding.greedy import steps_between_looks
+from asr.decoding.speaker import steps_between_looks
 from tests.test_greedy import CAP, generated, heard, network, search
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")

@@ -40,7 +40,7 @@ def inputs(setting: tuple[Objective, TrainingSet]) -> tuple[torch.Tensor, Labels
 
 
 def step(objective: Objective, log_mel: LogMel, wave: torch.Tensor, labels: Labels) -> torch.Tensor:
-    moved = Labels(*(part.to(DEVICE, non_blocking=True) for part in vars(labels).values()))
+    moved = labels.to(DEVICE)
     mel = log_mel(wave.to(DEVICE, non_blocking=True))
     with torch.autocast("cuda", torch.bfloat16):
         loss, _ = objective(mel, moved)
