@@ -1,7 +1,9 @@
-"""Commands beside the pipeline: `python -m asr check | verify | transcribe | stream`."""
+"""Commands beside the pipeline: `python -m asr check | verify | compare | transcribe | stream`."""
 
 import argparse
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from asr.params import EvaluateStage, load_params
@@ -25,6 +27,21 @@ def verify(_: argparse.Namespace) -> None:
     from asr.reporting.verify import verdict
 
     print(verdict(Path()))
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Says which of two revisions, experiments or files of predictions has fewer errors, and how sure that is."""
+    from asr.comparing.comparison import comparison
+    from asr.comparing.revisions import read_systems
+    from asr.comparing.table import render
+    from asr.comparing.verdict import verdict
+
+    found = comparison(*read_systems((args.a, args.b), args.split, args.params))
+    if args.json:
+        plain = {"verdict": asdict(verdict(found)), **found.as_plain()}
+        print(json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
+    else:
+        print(render(found), end="")
 
 
 def transcribe(args: argparse.Namespace) -> None:
@@ -62,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for function in (check, verify):
         commands.add_parser(function.__name__, help=function.__doc__).set_defaults(command=function)
+    pair = commands.add_parser("compare", help=compare.__doc__)
+    pair.add_argument(
+        "a", metavar="REV_A", help="revision, tag, branch, experiment, `workspace`, or a path of predictions"
+    )
+    pair.add_argument("b", metavar="REV_B", nargs="?", default="workspace", help="the same; the workspace by default")
+    pair.add_argument("--split", choices=("test", "validation"), default="test")
+    pair.add_argument("--json", action="store_true", help="one JSON document instead of text; rates are fractions")
+    pair.set_defaults(command=compare)
     files = commands.add_parser("transcribe", help=transcribe.__doc__)
     files.add_argument("files", type=Path, nargs="+", metavar="FILE", help="audio files")
     files.add_argument("--model", type=Path, default=Path("models/asr"))

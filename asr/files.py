@@ -14,6 +14,8 @@ from typing import Any
 
 from asr.errors import UserError
 
+_IN_CELLS = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
 
 def write_text(path: Path, text: str) -> None:
     """Replaces `path` by `text` in UTF-8 with LF line ends."""
@@ -42,8 +44,8 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def write_tsv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table for `dvc plots`; cells hold numbers or words without tabs."""
-    lines = ["\t".join(columns)] + ["\t".join(str(cell) for cell in row) for row in rows]
+    """A table for `dvc plots`; tabs and line ends inside a cell are written with a backslash."""
+    lines = ["\t".join(columns)] + ["\t".join(str(cell).translate(_IN_CELLS) for cell in row) for row in rows]
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 

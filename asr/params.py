@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 from asr.errors import UserError
 from asr.knobs import Range, build, read_yaml
 from asr.params_together import check_together
+from asr.text import Language, Numbers
 
 Seconds = float
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Language = Literal["az"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class DataParams:
     encoding: str
     vad: bool
     language: Language
+    numbers: Numbers
     seed: Annotated[int, Range(low=0)]
 
 
@@ -164,6 +165,10 @@ class EvaluateParams:
     batch_size: Annotated[int, Range(low=1)]
     beams: Annotated[int, Range(low=1)]
     full_window: bool
+    baseline: bool
+    robustness_clips: Annotated[int, Range(low=0)]
+    second: str
+    second_language: str | None
     threads: Annotated[int, Range(low=1)]
     device: Device
 
@@ -206,12 +211,13 @@ class ValidateStage:
 
     validate: ValidateParams
     language: Language
+    numbers: Numbers
 
     @classmethod
     def load(cls, path: Path) -> "ValidateStage":
         """From a parameter file, checked as a whole."""
         params = load_params(path)
-        return cls(params.validate, params.data.language)
+        return cls(params.validate, params.data.language, params.data.numbers)
 
 
 @dataclass(frozen=True)
@@ -222,12 +228,17 @@ class TrainStage:
     model: ModelParams
     train: TrainParams
     language: Language
+    numbers: Numbers
+    licence: str | None
+    corpus: str | None
+    """Hub id of the data set; None for files."""
 
     @classmethod
     def load(cls, path: Path) -> "TrainStage":
         """From a parameter file, checked as a whole."""
         params = load_params(path)
-        return cls(params.features, params.model, params.train, params.data.language)
+        data = params.data
+        return cls(params.features, params.model, params.train, data.language, data.numbers, data.licence, data.name)
 
 
 @dataclass(frozen=True)
@@ -235,23 +246,23 @@ class EvaluateStage:
     """What `stages/evaluate.py` may read; language and edges come with the model."""
 
     evaluate: EvaluateParams
+    numbers: Numbers
 
     @classmethod
     def load(cls, path: Path) -> "EvaluateStage":
         """From a parameter file, checked as a whole."""
-        return cls(load_params(path).evaluate)
+        params = load_params(path)
+        return cls(params.evaluate, params.data.numbers)
 
 
 @dataclass(frozen=True)
-class PlotStage:
-    """What `stages/plot.py` may read."""
-
-    plot: PlotParams
+class PlotStage(Params):
+    """What `stages/plot.py` may read: everything, since the report shows it."""
 
     @classmethod
     def load(cls, path: Path) -> "PlotStage":
         """From a parameter file, checked as a whole."""
-        return cls(load_params(path).plot)
+        return cls(**vars(load_params(path)))
 
 
 def load_params(path: Path) -> Params:

@@ -17,6 +17,8 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = 16
 """Hexadecimal digits kept of a hash in reports (64 bits)."""
+TEMPLATES = (".css", ".html", ".js")
+"""Files beside a module that it fills in."""
 
 
 def provenance(
@@ -25,7 +27,7 @@ def provenance(
     """The `provenance` block of a metrics file.
 
     Args:
-        stage: name of the script under `stages/`; its import closure is hashed.
+        stage: name of the script under `stages/`; its import closure and templates are hashed.
         params: the parameters the stage read.
         inputs: files whose content identifies the data.
         libraries: distributions whose versions may change the result.
@@ -53,9 +55,17 @@ def files_hash(paths: Iterable[Path]) -> str:
 
 
 def code_hash(stage: str, root: Path) -> str:
-    """One hash over every file of the repository that `stages/<stage>.py` imports, itself included."""
-    files = import_closure(root / "stages" / f"{stage}.py", root)
+    """One hash over every file of the repository that `stages/<stage>.py` runs, itself included."""
+    files = code_files(root / "stages" / f"{stage}.py", root)
     return _digest("\n".join(f"{f.relative_to(root).as_posix()} {_digest(f.read_bytes())}" for f in files).encode())
+
+
+def code_files(entry: Path, root: Path) -> list[Path]:
+    """The import closure of `entry` and the templates that stand beside its modules, sorted."""
+    modules = import_closure(entry, root)
+    folders = {module.parent for module in modules}
+    templates = [path for folder in folders for path in folder.iterdir() if path.suffix in TEMPLATES]
+    return sorted([*modules, *templates])
 
 
 def import_closure(entry: Path, root: Path) -> list[Path]:

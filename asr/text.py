@@ -1,19 +1,20 @@
-"""Azerbaijani orthography: the one module that repairs labels and normalises text for scoring.
+"""Turkic orthography: the one module that repairs labels and normalises text for scoring.
 
 `clean` keeps the orthography and mends how it is typed; `normalize` also removes what scoring must
-not count. Both are idempotent. Python's own `lower` and `upper` follow English: they turn I into i and
-İ into two code points, so that `İstanbul` falls apart and `IŞIQ` becomes another word.
+not count. Both are idempotent. `docs/normaliser.md` shows every rule with an example.
 
 Rules of `normalize`, each of them one choice among several (numbers are in the tests):
 
-* case: I -> ı, İ -> i, then lower case;
+* case: as the language has it (`asr.casing`); Azerbaijani I -> ı, İ -> i;
 * apostrophes are dropped and the parts join (`Bakı'da` -> `bakıda`, `mə'na` -> `məna`), because today's
-  orthography writes such words without one and both habits occur;
+  orthography writes such words without one and both habits occur; in Uzbek they stay, since oʻ and gʻ are
+  letters and the tutuq belongs to the word (`sanʼat`);
 * a hyphen between two characters stays (`2021-ci`, `ilk-dəfə`): a space would make two words, and
   joining would make 35 of 3-5; other hyphens and dashes become a space;
 * `, . : /` between two digits stay (`3,5`, `14:30`);
 * signs that are read aloud (`%`, `₼`, ...) stay as words of their own (`5%` -> `5 %`);
-* all other punctuation, symbols and brackets become a space; the words inside brackets stay.
+* all other punctuation, symbols and brackets become a space; the words inside brackets stay;
+* `numbers="words"` spells out digits and signs first (`asr.numbers`): `5%` -> `beş faiz`.
 """
 
 import hashlib
@@ -22,15 +23,29 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
-NORMALIZER_VERSION = "az-1"
+from asr import numbers as number_rules
+from asr.casing import CASE_PAIRS, STRAY_DOTS, TWO_I_LANGUAGES, Language, check_language, lower, undotted, upper
+
+__all__ = [
+    "NORMALIZER_VERSION",
+    "Cleaned",
+    "Language",
+    "Numbers",
+    "clean",
+    "lower",
+    "normalize",
+    "normalizer_hash",
+    "upper",
+]
+
+Numbers = Literal["keep", "words"]
+"""What becomes of digits and of signs such as %: kept, or spelt out as words."""
+
+NORMALIZER_VERSION = "turkic-2"
 """Raised whenever a rule changes what `normalize` returns: WERs of two versions are not comparable."""
 
-DOT_ABOVE = "\u0307"
-"""Python's `"İ".lower()` leaves this combining mark behind; no normal form removes it."""
-
-_CASE_PAIRS = (("I", "ı"), ("İ", "i"))
-"""Capital and small letters that Python pairs otherwise."""
 _SCHWAS = {"\u04d9": "ə", "\u04d8": "Ə", "\u01dd": "ə", "\u018e": "Ə"}
 """Cyrillic schwa and Latin turned e, each small and capital: they look like ə and never equal it."""
 _PUNCTUATION_FORMS = {
@@ -40,11 +55,13 @@ _PUNCTUATION_FORMS = {
 _SPOKEN_SIGNS = "%‰₼$€£₽₺+=°№&@"
 _DIGIT_SIGNS = ",.:/"
 
-_DOTTED = re.compile(f"[iı]{DOT_ABOVE}+")
 _WORD = re.compile(r"(?:[^\W\d_]|['\u0300-\u036f])+")
 """Letters, their marks and apostrophes: what is still one word when scoring has dropped the apostrophes."""
 _ODD_PUNCTUATION = re.compile(f"[{''.join(_PUNCTUATION_FORMS)}]")
 _LOOSE_DIGIT_SIGN = re.compile(rf"[{_DIGIT_SIGNS}](?:(?!\d)|(?<!\d.))")
+_LOOSE_APOSTROPHE = re.compile(r"(?<![oOgG])'(?:(?<![^\W\d_]')|(?![^\W\d_]))")
+"""In Uzbek: neither part of oʻ or gʻ nor between two letters."""
+_LOOK_ALIKE = re.compile(f"[{''.join(_SCHWAS)}]")
 _LOOSE_HYPHEN = re.compile(r"(?<!\S)-+|-+(?!\S)|--+")
 
 
@@ -74,10 +91,13 @@ def _visible(character: str) -> str:
 
 
 def _scored(character: str) -> str:
-    """What scoring sees of one character of cleaned text; `-` and `, . : /` are judged by their neighbours."""
+    """What scoring sees of one character of cleaned text.
+
+    `-` and `, . : /` are judged by their neighbours; an apostrophe that has come this far is Uzbek.
+    """
     if character in _SPOKEN_SIGNS:
         return f" {character} "
-    if character == "-" or character in _DIGIT_SIGNS or unicodedata.category(character)[0] in "LMN":
+    if character in "-'" or character in _DIGIT_SIGNS or unicodedata.category(character)[0] in "LMN":
         return character
     return " "
 
@@ -101,42 +121,36 @@ def clean(text: str) -> Cleaned:
     return Cleaned(text, tuple(repairs))
 
 
-def normalize(text: str, language: str) -> str:
-    """`text` as scoring compares it, by the rules at the top of this module."""
-    if language != "az":
-        raise ValueError(f"language {language!r} has no normaliser")
+def normalize(text: str, language: str, numbers: Numbers = "keep") -> str:
+    """`text` as scoring compares it, by the rules at the top of this module.
+
+    Args:
+        text: as it was typed; it need not be cleaned.
+        language: one of `asr.casing.LANGUAGES`.
+        numbers: whether digits and signs stay or are spelt out.
+
+    Raises:
+        UserError: the language has no rules, or none to spell out numbers.
+    """
+    check_language(language)
+    text = clean(text).text
+    if numbers == "words":
+        text = number_rules.spell_numbers(text, language)
     # Apostrophes go first: without them a base letter and its combining mark may meet.
-    text = lower(clean(text).text.replace("'", "")).translate(_SCORED)
-    text = _LOOSE_DIGIT_SIGN.sub(" ", text)
+    text = _LOOSE_APOSTROPHE.sub("", text) if language == "uz" else text.replace("'", "")
+    text = _LOOSE_DIGIT_SIGN.sub(" ", lower(text, language).translate(_SCORED))
     if "-" in text:
         text = _LOOSE_HYPHEN.sub(" ", text)
     return " ".join(text.split())
 
 
-def lower(text: str) -> str:
-    """Lower case with I -> ı and İ -> i, composed.
-
-    Composed before as well: in decomposed text the dot of İ stands apart from its I.
-    """
-    text = unicodedata.normalize("NFC", text)
-    for capital, small in _CASE_PAIRS:
-        text = text.replace(capital, small)
-    return _undotted(text.lower())
-
-
-def upper(text: str) -> str:
-    """Upper case with i -> İ and ı -> I, composed."""
-    text = unicodedata.normalize("NFC", text)
-    for capital, small in _CASE_PAIRS:
-        text = text.replace(small, capital)
-    return text.upper()
-
-
 def normalizer_hash() -> str:
-    """Hash of the tables and patterns above: tells two normalisers of the same version apart."""
-    tables = [_CASE_PAIRS, _SCHWAS, _PUNCTUATION_FORMS, _SPOKEN_SIGNS, _DIGIT_SIGNS]
-    patterns = [pattern.pattern for pattern in (_DOTTED, _WORD, _LOOSE_DIGIT_SIGN, _LOOSE_HYPHEN)]
-    return hashlib.sha256(repr([NORMALIZER_VERSION, tables, patterns]).encode()).hexdigest()[:16]
+    """Hash of all tables and patterns, those of case and numbers too: tells two normalisers of one version apart."""
+    tables = [CASE_PAIRS, sorted(TWO_I_LANGUAGES), _SCHWAS, _PUNCTUATION_FORMS, _SPOKEN_SIGNS, _DIGIT_SIGNS]
+    compiled = (STRAY_DOTS, _WORD, _LOOSE_APOSTROPHE, _LOOSE_DIGIT_SIGN, _LOOSE_HYPHEN)
+    patterns = [pattern.pattern for pattern in compiled]
+    content = repr([NORMALIZER_VERSION, tables, patterns, number_rules.tables()])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _without_invisible(text: str) -> str:
@@ -144,13 +158,8 @@ def _without_invisible(text: str) -> str:
     return text if text.isprintable() else text.translate(_VISIBLE)
 
 
-def _undotted(text: str) -> str:
-    """Composed text without stray dots; a letter freed of its dot may combine with the mark after it."""
-    return unicodedata.normalize("NFC", _DOTTED.sub("i", text) if DOT_ABOVE in text else text)
-
-
 def _with_schwas(text: str) -> str:
-    if not any(schwa in text for schwa in _SCHWAS):
+    if not _LOOK_ALIKE.search(text):
         return text
     return _WORD.sub(lambda word: _latin_word(word.group()), text)
 
@@ -172,7 +181,7 @@ def _is_latin(character: str) -> bool:
 _REPAIRS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("text.invisible", _without_invisible),
     ("text.not_nfc", lambda text: unicodedata.normalize("NFC", text)),
-    ("text.casing", _undotted),
+    ("text.casing", undotted),
     ("text.punct_form", lambda text: _ODD_PUNCTUATION.sub(lambda odd: _PUNCTUATION_FORMS[odd.group()], text)),
     ("text.spaces", lambda text: " ".join(text.split())),
     ("text.lookalike", _with_schwas),

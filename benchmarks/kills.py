@@ -249,7 +249,7 @@ def doomed(blow: Blow) -> Iterator[Callable[[], int]]:
     if blow.kind == "operation":
         watch_operations(occasion)
     elif blow.kind == "decoding":
-        before(Transcriber, "_decode", occasion)
+        before(Transcriber, "encode", occasion)
     else:
         before(update, "_micro_batch" if blow.kind == "backward" else "count", occasion)
     yield lambda: seen[0]

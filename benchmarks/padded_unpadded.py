@@ -12,7 +12,7 @@ both        as unpadded, but some clips of each epoch get a random margin or the
 
 Runs the stages themselves, `stages.train` and `stages.evaluate` (greedy), on `data/clips` and `data/splits`. A run
 that died is gone on with. Writes benchmarks/results/padded-unpadded.json: WER of each on the test and validation
-clips, differences with a paired interval over groups (95 %, percentile bootstrap), and minutes of training, which are
+clips, differences with a paired interval over groups (95 %, `docs/intervals.md`), and minutes of training, which are
 worth reading only on an otherwise idle machine.
 """
 
@@ -27,7 +27,8 @@ import yaml
 
 from asr.files import read_jsonl, write_json
 from asr.provenance import files_hash
-from asr.scoring.intervals import bootstrap_interval, paired_interval
+from asr.scoring.intervals import bootstrap_interval
+from asr.scoring.paired import paired_bootstrap
 from benchmarks.records import write_record
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,7 +131,7 @@ def compared(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     found = {}
     for name, of_arm in rows.items():
         errors = [row["errors"] for row in of_arm]
-        alone, paired = bootstrap_interval(errors, words, groups), paired_interval(errors, baseline, words, groups)
+        alone, paired = bootstrap_interval(errors, words, groups), paired_bootstrap(errors, baseline, words, groups)
         found[name] = {
             "wer": round(sum(errors) / sum(words), 5),
             "interval": [round(alone.low, 5), round(alone.high, 5)],

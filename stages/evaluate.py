@@ -1,30 +1,38 @@
 """Stage 4 of 5: decode and score the validation and test clips.
 
 Reads    models/asr, data/clips, data/splits/{validation,test}.jsonl; data/splits/train.jsonl for its hash, so
-         that a model is never scored on splits it was not trained with
-Writes   data/predictions/{validation,test}.jsonl, metrics/evaluate.json, plots/evaluate/wer_by_duration.tsv
-Params   evaluate (language and edges come with the model)
+         that a model is never scored on splits it was not trained with; data/second, speech of another kind
+Writes   data/predictions/{validation,test}.jsonl and test.txt, metrics/evaluate.json, plots/evaluate/*.tsv
+Params   evaluate, data.numbers (language and edges come with the model)
+Keeps    runs/evaluate/speed.jsonl, a log with clock times
 Alone    python -m stages.evaluate
 """
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from asr.corpus.clips import read_split
+from asr.corpus.clips import Clips, Utterance, read_split
 from asr.corpus.store import ClipStore
-from asr.decoding.predict import Predictions, at_full_window, full_window_section, make_transcriber, predict
+from asr.decoding.alternatives import alternatives
+from asr.decoding.generate import Transcriber
+from asr.decoding.predict import Judged, judged, make_transcriber, predict
+from asr.decoding.second import second_section
+from asr.decoding.speed import log_speed, speed_log, timed
 from asr.devices import choose_compute
-from asr.files import read_json, replaced_folder, write_json, write_jsonl, write_tsv
+from asr.files import read_json, replaced_folder, write_json, write_jsonl, write_text, write_tsv
 from asr.models.build import EXPERIMENT, SpeechModel, load
 from asr.models.identity import Identity, require_same
 from asr.params import EvaluateStage, as_plain
 from asr.provenance import provenance
-from asr.scoring.slices import TSV_COLUMNS
+from asr.robustness.assess import assess
+from asr.scoring.sclite import report
+from asr.scoring.table import Table
 from asr.stage import run
 
-LIBRARIES = ("jiwer", "numpy", "torch", "transformers")
+LIBRARIES = ("numpy", "rapidfuzz", "torch", "transformers")
 SPLITS = ("validation", "test")
 
 
@@ -33,25 +41,37 @@ def main() -> None:
     args = _arguments()
     params = EvaluateStage.load(args.params)
     compute = choose_compute(params.evaluate.device, "fp32", params.evaluate.threads)
+    experiment = read_json(args.model / EXPERIMENT)
+    transcriber = make_transcriber(_checked_model(args, experiment), params.evaluate, compute)
+    second = second_section(args.second, experiment, transcriber, params.numbers, params.evaluate.second_language)
     files = {name: args.splits / f"{name}.jsonl" for name in SPLITS}
-    transcriber = make_transcriber(_checked_model(args), params.evaluate, compute)
-    clips = ClipStore(args.clips)
+    utterances, clips = {name: read_split(path) for name, path in files.items()}, ClipStore(args.clips)
 
-    found = {name: predict(transcriber, read_split(files[name]), clips, name) for name in SPLITS}
-    results: dict[str, Any] = {name: found[name].evaluation.as_plain() for name in SPLITS}
-    if params.evaluate.full_window:
-        for name in SPLITS:
-            padded = predict(at_full_window(transcriber), read_split(files[name]), clips, f"{name}, full window")
-            results[name]["full_window"] = full_window_section(found[name], padded)
+    found, results = {}, {}
+    for name in SPLITS:
+        found[name] = _heard(transcriber, utterances[name], clips, name, params, compute.device_class)
+        others = alternatives(transcriber, found[name].found, clips, experiment, params.evaluate)
+        results[name] = found[name].as_plain() | others
+    beyond = assess(transcriber, utterances["test"], clips, params.evaluate.robustness_clips, params.numbers)
+    results["test"] |= beyond.as_plain() | {"second": second}
 
     inputs = [*files.values(), args.model / EXPERIMENT, args.model / "model.safetensors"]
     results["provenance"] = provenance("evaluate", as_plain(params), inputs, LIBRARIES, compute.device_class)
-    _write(args, found, results)
+    _write(args, found, {**found["test"].tables(), **beyond.tables()}, results)
     print(f"test WER {results['test']['wer']:.4f}, CER {results['test']['cer']:.4f}")
 
 
-def _checked_model(args: argparse.Namespace) -> SpeechModel:
-    recorded = Identity.recorded(read_json(args.model / EXPERIMENT))
+def _heard(
+    transcriber: Transcriber, utterances: list[Utterance], clips: Clips, name: str, params: EvaluateStage, device: str
+) -> Judged:
+    samples = [clips[item.id] for item in utterances]
+    found, speed = timed(lambda: predict(transcriber, utterances, clips, name, params.numbers), samples)
+    print(log_speed(speed_log(), name, speed, device))
+    return judged(transcriber, found, clips, name)
+
+
+def _checked_model(args: argparse.Namespace, experiment: Mapping[str, Any]) -> SpeechModel:
+    recorded = Identity.recorded(experiment)
     model = load(args.model)
     if recorded.splits is None:
         print(
@@ -64,12 +84,16 @@ def _checked_model(args: argparse.Namespace) -> SpeechModel:
     return model
 
 
-def _write(args: argparse.Namespace, found: dict[str, Predictions], results: dict[str, Any]) -> None:
+def _write(
+    args: argparse.Namespace, found: Mapping[str, Judged], tables: Mapping[str, Table], results: Mapping[str, Any]
+) -> None:
     with replaced_folder(args.predictions) as folder:
         for name in SPLITS:
             write_jsonl(folder / f"{name}.jsonl", found[name].rows())
-    slices = found["test"].evaluation.slices
-    write_tsv(args.plots / "wer_by_duration.tsv", TSV_COLUMNS, (part.as_row() for part in slices))
+        test = found["test"].found
+        write_text(folder / "test.txt", "".join(f"{line}\n" for line in report(test.pairs, test.evaluation)))
+    for name, table in tables.items():
+        write_tsv(args.plots / f"{name}.tsv", table.columns, table.rows)
     write_json(args.metrics, results)
 
 
@@ -78,6 +102,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, default=Path("models/asr"))
     parser.add_argument("--clips", type=Path, default=Path("data/clips"))
     parser.add_argument("--splits", type=Path, default=Path("data/splits"))
+    parser.add_argument("--second", type=Path, default=Path("data/second"))
     parser.add_argument("--predictions", type=Path, default=Path("data/predictions"))
     parser.add_argument("--metrics", type=Path, default=Path("metrics/evaluate.json"))
     parser.add_argument("--plots", type=Path, default=Path("plots/evaluate"))

@@ -75,9 +75,10 @@ def _write(
 
 
 def _save(model: SpeechModel, target: Path, params: dict[str, Any], results: dict[str, Any]) -> None:
+    card = model_card(model.language, params["model"]["name"], results, params["licence"], params["corpus"])
     with replaced_folder(target) as folder:
         save(model, folder, {"params": params, "train": results})
-        write_text(folder / "README.md", model_card(model.language, params["model"]["name"], results))
+        write_text(folder / "README.md", card)
 
 
 def _arguments() -> argparse.Namespace:

@@ -3,7 +3,7 @@
 Reads   data/index.parquet (no audio), texts of outside test sets in data/external, earlier splits in data/earlier
 Writes  data/splits/{train,validation,test,rejected,repaired,warned}.jsonl, README.md (the data card), leakage.json,
         metrics/validate.json, plots/validate/*.tsv
-Params  validate.*, data.language
+Params  validate.*, data.language, data.numbers
 
 Alone: python -m stages.validate
 """
@@ -38,11 +38,13 @@ def main() -> None:
     arguments = _arguments()
     params = ValidateStage.load(arguments.params)
     index = read_index(arguments.index)
-    references = read_references(arguments.external, params.language)
+    references = read_references(arguments.external, params.language, params.numbers)
     tokenizer = tokenizer_files(params.validate.tokenizer, arguments.external)
     record = read_earlier(arguments.earlier)
     with tqdm(total=len(STEPS), desc="validate", unit="step", disable=None) as bar:
-        validated = validate(index, params.validate, params.language, references, lambda step: _show(bar, step), record)
+        validated = validate(
+            index, params.validate, params.language, references, lambda step: _show(bar, step), record, params.numbers
+        )
     inputs = [arguments.index, *(arguments.external / reference.name for reference in references)]
     inputs += [*tokenizer, *(split_files(arguments.earlier) if record else ())]
     made_by = provenance("validate", as_plain(params), inputs, ["numpy", "pyarrow", "rapidfuzz"], "cpu")
@@ -80,17 +82,15 @@ def _report(validated: Validated) -> None:
 
 
 def _warn_of_leakage(validated: Validated) -> None:
-    shared = {name.replace("_", " "): getattr(validated.leakage, name) for name in validated.leakage.shared}
-    if shared:
+    if shared := {name.replace("_", " "): getattr(validated.leakage, name) for name in validated.leakage.shared}:
         _warn(f"occur in more than one split: {_listed(shared)}; see the data card")
     for name, splits in validated.leakage.external.items():
-        found = {split: common.keys for split, common in splits.items() if common.keys}
-        if found:
+        if found := {split: common.keys for split, common in splits.items() if common.keys}:
             _warn(f"texts of the outside test set {name} that are in a split: {_listed(found)}")
     if validated.leakage.groups:
         _warn(
             f"{validated.leakage.groups} groups (speakers, recordings) are in several splits, by data.split_column or "
-            "validate.earlier: the test says little about new speakers. Without these two, groups stay whole."
+            "validate.earlier: the test says little about new speakers."
         )
 
 
@@ -111,7 +111,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--earlier", type=Path, default=Path("data/earlier"), help="splits of an earlier release")
     parser.add_argument("--splits", type=Path, default=Path("data/splits"), help="folder to write")
     parser.add_argument("--metrics", type=Path, default=Path("metrics/validate.json"), help="file to write")
-    parser.add_argument("--plots", type=Path, default=Path("plots/validate"), help="folder to write tables to")
+    parser.add_argument("--plots", type=Path, default=Path("plots/validate"), help="folder for tables")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameters of all stages")
     return parser.parse_args()
 

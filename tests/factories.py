@@ -73,6 +73,7 @@ def data_params(**changes: object) -> DataParams:
         "encoding": "utf-8",
         "vad": False,
         "language": "az",
+        "numbers": "keep",
         "seed": 1,
     }
     return DataParams(**(plain | changes))  # type: ignore[arg-type]  # values of mixed types

@@ -39,12 +39,12 @@ def test_a_second_repro_runs_nothing_and_leaves_git_clean(smoke_repository: Path
 
 
 TABLE = [
-    ("params.yaml", r"^  seed: 1 # of the sample", "  seed: 2 # of the sample", ("prepare",)),
-    ("params.yaml", r"min_duration: \S+", "min_duration: 0.2", ("validate",)),
-    ("params.yaml", r"tail: \S+", "tail: 0.2", ("train",)),
-    ("params.yaml", r"d_model: \S+", "d_model: 64", ("train",)),
-    ("params.yaml", r"learning_rate: \S+", "learning_rate: 1.0e-3", ("train",)),
-    ("params.yaml", r"beams: \S+", "beams: 2", ("evaluate",)),
+    ("params.yaml", r"^  seed: 1 # of the sample", "  seed: 2 # of the sample", ("prepare", "plot")),
+    ("params.yaml", r"min_duration: \S+", "min_duration: 0.2", ("validate", "plot")),
+    ("params.yaml", r"tail: \S+", "tail: 0.2", ("train", "plot")),
+    ("params.yaml", r"d_model: \S+", "d_model: 64", ("train", "plot")),
+    ("params.yaml", r"learning_rate: \S+", "learning_rate: 1.0e-3", ("train", "plot")),
+    ("params.yaml", r"beams: \S+", "beams: 2", ("evaluate", "plot")),
     ("params.yaml", r"dpi: \S+", "dpi: 50", ("plot",)),
     ("asr/corpus/sample/speech.py", r"\Z", "# more\n", ("prepare",)),
     ("asr/corpus/rules.py", r"\Z", "# more\n", ("validate",)),
@@ -53,7 +53,7 @@ TABLE = [
     ("asr/decoding/predict.py", r"\Z", "# more\n", ("evaluate",)),
     ("asr/scoring/intervals.py", r"\Z", "# more\n", ("evaluate",)),
     ("asr/reporting/figures.py", r"\Z", "# more\n", ("plot",)),
-    ("asr/text.py", r"\Z", "# more\n", ("validate", "train", "evaluate", "plot")),
+    ("asr/text.py", r"\Z", "# more\n", ("prepare", "validate", "train", "evaluate", "plot")),
     ("asr/files.py", r"\Z", "# more\n", ("prepare", "validate", "train", "evaluate", "plot")),
     ("stages/evaluate.py", r"\Z", "# more\n", ("evaluate",)),
     ("README.md", r"\Z", "more\n", ()),

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from asr.params import EvaluateStage, Params, PlotStage, PrepareStage, TrainStage, ValidateStage
-from asr.provenance import import_closure
+from asr.provenance import TEMPLATES, code_files
 from tests.pipeline import ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -24,8 +24,11 @@ STAGE_PARAMS = {
     "plot": PlotStage,
 }
 STAGES = list(STAGE_PARAMS)
-FROM_OUTSIDE = {"${data.path}", "${validate.external}", "${validate.earlier}"}
-"""The corpus, the transcripts of outside test sets, and the split files of an earlier release."""
+CODE = (".py", *TEMPLATES)
+FROM_DATA = {"language": "data.language", "numbers": "data.numbers", "licence": "data.licence", "corpus": "data.name"}
+"""Single keys of the section `data`, by the field of a stage's parameters."""
+FROM_OUTSIDE = {"${data.path}", "${validate.external}", "${validate.earlier}", "${evaluate.second}"}
+"""The corpus, the transcripts of outside test sets, the split files of an earlier release, and a second data set."""
 
 
 def names(entries: list[Any]) -> list[str]:
@@ -39,7 +42,7 @@ def outputs(stage: str) -> list[str]:
 
 
 def closure(stage: str) -> set[str]:
-    return {path.relative_to(ROOT).as_posix() for path in import_closure(ROOT / f"stages/{stage}.py", ROOT)}
+    return {path.relative_to(ROOT).as_posix() for path in code_files(ROOT / f"stages/{stage}.py", ROOT)}
 
 
 def test_the_stages_stand_in_the_order_in_which_they_run() -> None:
@@ -47,8 +50,8 @@ def test_the_stages_stand_in_the_order_in_which_they_run() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_declared_code_is_the_import_closure_both_ways(stage: str) -> None:
-    declared = {name for name in PIPELINE[stage]["deps"] if name.endswith(".py")}
+def test_declared_code_is_what_the_stage_imports_and_fills_in_both_ways(stage: str) -> None:
+    declared = {name for name in PIPELINE[stage]["deps"] if name.endswith(CODE)}
     add, remove = sorted(closure(stage) - declared), sorted(declared - closure(stage))
     assert not add, f"add to {stage}.deps in dvc.yaml: {add}"
     assert not remove, f"remove from {stage}.deps in dvc.yaml: {remove}"
@@ -57,7 +60,7 @@ def test_declared_code_is_the_import_closure_both_ways(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_declared_parameters_are_the_ones_a_stage_may_read(stage: str) -> None:
     fields = [field.name for field in dataclasses.fields(STAGE_PARAMS[stage])]
-    wanted = {"data.language" if name == "language" else name for name in fields}
+    wanted = {FROM_DATA.get(name, name) for name in fields}
     assert set(PIPELINE[stage]["params"]) == wanted
 
 
@@ -74,7 +77,7 @@ def test_every_data_dependency_is_the_output_of_an_earlier_stage() -> None:
     made: list[str] = []
     for stage in STAGES:
         for name in PIPELINE[stage]["deps"]:
-            assert name.endswith(".py") or name in made or name in FROM_OUTSIDE, (stage, name)
+            assert name.endswith(CODE) or name in made or name in FROM_OUTSIDE, (stage, name)
         made += outputs(stage)
     assert len(made) == len(set(made))
 
@@ -97,15 +100,15 @@ def test_every_parameter_is_read_somewhere_in_the_code_of_a_stage_that_declares_
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_lock_holds_the_hashes_of_the_code_in_the_tree(stage: str) -> None:
     for dep in LOCK[stage]["deps"]:
-        if dep["path"].endswith(".py"):
+        if dep["path"].endswith(CODE):
             digest = hashlib.md5((ROOT / dep["path"]).read_bytes(), usedforsecurity=False).hexdigest()
             assert digest == dep["md5"], f"{dep['path']} changed after the results were made: run `dvc repro`"
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["validate"]
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     command = PIPELINE[stage]["cmd"]
-    for name in ("external", "earlier"):
-        command = command.replace(f"${{validate.{name}}}", params[name])
+    for section, name in (("validate", "external"), ("validate", "earlier"), ("evaluate", "second")):
+        command = command.replace(f"${{{section}.{name}}}", params[section][name])
     assert LOCK[stage]["cmd"] == command
-    assert {dep["path"] for dep in LOCK[stage]["deps"] if dep["path"].endswith(".py")} == closure(stage)
+    assert {dep["path"] for dep in LOCK[stage]["deps"] if dep["path"].endswith(CODE)} == closure(stage)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,7 +1,6 @@
-"""The stage plot: four pictures from small files, equal bytes, and a summary in words."""
+"""Contract: the stage plot draws five pictures from small files, with equal bytes, and prints a summary in words."""
 
 import itertools
-import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,115 +10,24 @@ import pytest
 from matplotlib.text import Text
 
 from asr.corpus.ledger import Total
-from asr.corpus.statistics import CHARACTERS, CHARACTERS_PER_SECOND, DURATIONS, SNR, group_rows
+from asr.corpus.statistics import CHARACTERS, DURATIONS, SNR, group_rows
 from asr.errors import UserError
 from asr.files import read_json, write_json, write_jsonl, write_text, write_tsv
 from asr.reporting.figures import corpus_figure
-from asr.reporting.results import (
-    Bars,
-    CorpusResult,
-    CorpusTables,
-    SplitSize,
-    SplitSizes,
-    read_bars,
-    read_confusions,
-    read_results,
-)
+from asr.reporting.overview import summary_figure
+from asr.reporting.results import CorpusResult, SplitSize, SplitSizes, read_results
+from asr.reporting.sections import BaselineResult
 from asr.reporting.style import house_style
 from asr.reporting.summary import summary
-from asr.scoring.evaluation import evaluate_pairs
-from asr.scoring.slices import TSV_COLUMNS
+from asr.reporting.tables import Bars, CorpusTables, Curve, read_bars, read_confusions
 from asr.scoring.wer import Pair
+from asr.text import NORMALIZER_VERSION
 from stages import plot as stage
+from tests.pipeline import snapshot
+from tests.plotting import Tones, write_inputs
 
 ROOT = Path(__file__).resolve().parent.parent
-IMAGES = {"data.png", "training.png", "evaluation.png", "summary.png"}
-WORDS = ["salam", "dünya", "bu", "gün", "hava", "çox", "gözəldir", "kitab", "oxumaq", "istəyirəm", "Bakı", "şəhərində"]
-PERCENTILES = {"p1": 1.0, "p5": 1.5, "p50": 2.5, "p95": 4.0, "p99": 5.0}
-CORPUS = {
-    "clips_in": 1320,
-    "clips_kept": 1274,
-    "hours_kept": 1.21,
-    "negatives": 12,
-    "quantiles": {"duration": PERCENTILES, "characters_per_second": PERCENTILES, "snr_db": PERCENTILES},
-    "splits": {
-        "train": {"clips": 1000, "hours": 0.98, "groups": 110},
-        "validation": {"clips": 140, "hours": 0.12, "groups": 16},
-        "test": {"clips": 134, "hours": 0.11, "groups": 16},
-    },
-}
-
-
-def made_up_pairs(count=60):
-    """Texts of three to eleven words, every fifth word wrong, the odd one lost; two clips of silence."""
-    pairs = [Pair(f"silence{n}", "", "salam" * n, "", 1.0) for n in range(2)]
-    for n in range(count):
-        said = [WORDS[(n * 7 + k * 3) % len(WORDS)] for k in range(3 + n % 9)]
-        heard = [w.replace("ü", "u").replace("ə", "e") if (n + k) % 5 == 0 else w for k, w in enumerate(said)]
-        pairs.append(
-            Pair(
-                f"clip{n}",
-                " ".join(said) + "." * (n % 3),
-                " ".join(heard[n % 7 == 0 :]),
-                f"g{n % 12}",
-                0.5 + len(said) / 2,
-            )
-        )
-    return pairs
-
-
-def bell(scale, middle, height):
-    """Labels of bins and counts that rise and fall around one of them."""
-    return [(scale.label(i), round(height * math.exp(-((i - middle) ** 2) / 9))) for i in range(2 * middle)]
-
-
-def write_corpus_tables(folder, rejected):
-    """The tables of validate, with its labels."""
-    write_tsv(folder / "durations.tsv", ("seconds", "clips"), bell(DURATIONS, 5, 300))
-    write_tsv(folder / "text_lengths.tsv", ("characters", "clips"), bell(CHARACTERS, 4, 320))
-    columns = ("characters_per_second", "clips")
-    write_tsv(folder / "characters_per_second.tsv", columns, bell(CHARACTERS_PER_SECOND, 13, 250))
-    write_tsv(folder / "snr.tsv", ("snr_db", "clips"), bell(SNR, 6, 280))
-    groups = [("00001", 2, 0.01), ("00002-00004", 0, 0.0), ("00005-00009", 140, 1.2)]
-    write_tsv(folder / "groups.tsv", ("clips_per_group", "groups", "hours"), groups)
-    columns = ("source", "clips_kept", "hours_kept", "clips_rejected", "hours_rejected")
-    write_tsv(folder / "sources.tsv", columns, [("sample", 1274, 1.21, 46, 0.1)])
-    write_tsv(folder / "rejected.tsv", ("code", "clips"), sorted(rejected.items(), key=lambda kv: -kv[1]))
-    write_tsv(folder / "warned.tsv", ("code", "clips"), [("text.digits", 40), ("signal.negative_example", 12)])
-
-
-def write_inputs(root, pairs=None):
-    """All files that plot reads, as the earlier stages write them."""
-    pairs = pairs or made_up_pairs()
-    evaluation = evaluate_pairs(pairs, "az")
-    rejected = {"audio.truncated": 1, "text.empty": 2, "text.char_rate": 12, "split.text_overlap": 31}
-    write_json(root / "metrics/validate.json", {**CORPUS, "rejected": rejected})
-    write_json(
-        root / "metrics/train.json",
-        {"steps": 2000, "best_step": 1500, "best_validation_wer": 0.231, "seconds_of_audio": 51234.5, "loss": 1.2},
-    )
-    write_json(root / "metrics/evaluate.json", {name: evaluation.as_plain() for name in ("test", "validation")})
-    tables = root / "plots"
-    write_corpus_tables(tables / "validate", rejected)
-    steps = range(20, 2001, 20)
-    wobble = [0.1 * math.sin(step) for step in steps]
-    loss = [
-        (s, 5 * math.exp(-s / 500) + 1.1 + w, 4 * math.exp(-s / 300) + 0.4 + w)
-        for s, w in zip(steps, wobble, strict=True)
-    ]
-    write_tsv(tables / "train/loss.tsv", ("step", "loss", "ctc_loss"), loss)
-    rates = [(s, 2e-3 * min(s / 200, (2000 - s) / 1800)) for s in steps]
-    write_tsv(tables / "train/learning_rate.tsv", ("step", "learning_rate"), rates)
-    norms = [(s, 2 + 8 * math.exp(-s / 200) + 5 * w) for s, w in zip(steps, wobble, strict=True)]
-    write_tsv(tables / "train/gradient_norm.tsv", ("step", "gradient_norm"), norms)
-    write_tsv(
-        tables / "train/validation_wer.tsv", ("step", "wer"), [(500, 0.61), (1000, 0.33), (1500, 0.231), (2000, 0.238)]
-    )
-    write_tsv(tables / "evaluate/wer_by_duration.tsv", TSV_COLUMNS, (part.as_row() for part in evaluation.slices))
-    write_jsonl(
-        root / "data/predictions/test.jsonl",
-        ({"id": p.id, "reference": p.reference, "hypothesis": p.hypothesis} for p in pairs),
-    )
+IMAGES = {"data.png", "training.png", "evaluation.png", "conditions.png", "summary.png"}
 
 
 def run_stage(root, images):
@@ -127,6 +35,7 @@ def run_stage(root, images):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setattr(sys, "argv", ["plot", "--params", str(ROOT / "presets/sample.yaml"), "--images", images])
+        patch.setattr(stage, "ClipStore", lambda _: Tones())
         stage.main()
     return {path.name: path.read_bytes() for path in (root / images).iterdir()}
 
@@ -142,6 +51,14 @@ def drawn(tmp_path_factory):
 def test_the_stage_draws_four_pictures(drawn):
     assert set(drawn[1]) == IMAGES
     assert all(image.startswith(b"\x89PNG") for image in drawn[1].values())
+
+
+def test_the_stage_writes_the_records_and_the_page_with_equal_bytes(drawn, tmp_path):
+    write_inputs(tmp_path)
+    run_stage(tmp_path, "images")
+    assert snapshot(drawn[0], "plots/records") == snapshot(tmp_path, "plots/records")
+    assert len(snapshot(tmp_path, "plots/records")) == 9
+    assert (drawn[0] / "plots/report.html").read_bytes() == (tmp_path / "plots/report.html").read_bytes()
 
 
 def test_a_picture_carries_no_version_and_no_time(drawn):
@@ -166,7 +83,13 @@ def test_the_summary_says_what_a_reader_needs(drawn):
     test = read_json(root / "metrics/evaluate.json")["test"]
     said = summary(read_results(*(root / f"metrics/{name}.json" for name in ("validate", "train", "evaluate"))))
     assert f"WER {100 * test['wer']:.2f} % [{100 * test['wer_low']:.2f}, {100 * test['wer_high']:.2f}]" in said
-    for part in ("60 clips, 411 words", "1 of 2 clips without speech", "2,000 steps", "text.char_rate 12", "az-1"):
+    for part in (
+        "60 clips, 411 words",
+        "1 of 2 clips without speech",
+        "2,000 steps",
+        "text.char_rate 12",
+        NORMALIZER_VERSION,
+    ):
         assert part in said
 
 
@@ -249,6 +172,18 @@ def test_no_words_overlap_in_the_picture_of_an_ugly_corpus(corpus, tables):
         figure = corpus_figure(corpus, tables)
     texts = texts_of(figure)
     assert {"Clip length", "Kept with a warning"} <= {words for words, _ in texts}
+    assert collisions(texts, *figure.canvas.get_width_height()) == []
+
+
+@pytest.mark.parametrize("baseline", [None, BaselineResult(wer=1.234)])
+def test_no_words_overlap_in_the_summary_picture(drawn, baseline):
+    results = read_results(*(drawn[0] / f"metrics/{name}.json" for name in ("validate", "train", "evaluate")))
+    test = replace(results.test, baseline=baseline, basic=results.test.orthographic)
+    results = replace(results, test=test, validation=replace(test, wer_high=1.5))
+    with house_style():
+        figure = summary_figure(results, Curve((1, 10_000), (9.5, 0.1)), Curve((5_000, 10_000), (1.2, 0.231)))
+    texts = texts_of(figure)
+    assert {"WER before training" if baseline else "test clips", "WER under Whisper's normaliser"} <= dict(texts).keys()
     assert collisions(texts, *figure.canvas.get_width_height()) == []
 
 

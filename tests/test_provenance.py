@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.provenance import code_hash, files_hash, import_closure, provenance, versions
+from asr.provenance import code_files, code_hash, files_hash, import_closure, provenance, versions
 
 
 @pytest.fixture
@@ -70,3 +70,11 @@ def test_the_block_names_no_machine_path_or_time(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(block)
     assert block == provenance("plot", {"plot": {"dpi": 100}}, [path], ["numpy"], "cpu")
     assert block["params"] != provenance("plot", {"plot": {"dpi": 101}}, [path], ["numpy"], "cpu")["params"]
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.css", "page.js"])
+def test_templates_beside_a_used_module_belong_to_its_code(tree: Path, name: str) -> None:
+    before, template = code_hash("go", tree), tree / "asr" / "room" / name
+    template.write_text("a", encoding="utf-8")
+    assert template in code_files(tree / "stages/go.py", tree)
+    assert code_hash("go", tree) != before

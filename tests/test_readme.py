@@ -34,9 +34,10 @@ def test_every_make_target_exists() -> None:
 
 def test_every_command_of_the_package_exists() -> None:
     names = set(re.findall(r"python -m asr ([a-z]+)", README))
-    assert names == {"check", "verify", "transcribe", "stream"}
+    assert names == {"check", "verify", "transcribe", "stream", "compare"}
     for name in names:
-        assert _parser().parse_args([name, "recording.wav"] if name == "transcribe" else [name])
+        operands = {"transcribe": ["recording.wav"], "compare": ["main"]}
+        assert _parser().parse_args([name, *operands.get(name, [])])
 
 
 def test_every_file_and_folder_of_the_drawn_tree_exists() -> None:

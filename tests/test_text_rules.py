@@ -347,3 +347,18 @@ def test_an_ordinary_sentence_takes_microseconds() -> None:
 
 def test_every_rule_is_in_the_list_once() -> None:
     assert len({rule.__name__ for rule in RULES}) == len(RULES) == 14
+
+
+KAZAKH = "Менің атым Айгүл, мен Алматыда тұрамын."
+
+
+def test_rules_about_azerbaijani_letters_and_words_judge_no_other_language():
+    assert "text.script" in [finding.code for finding in text_findings(KAZAKH, KAZAKH)]
+    assert text_findings(KAZAKH, KAZAKH, "kk") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("[music]", "text.tag"), ("", ""), ("...", "text.empty"), ("5 алма", "text.digits")]
+)
+def test_the_other_rules_hold_in_every_language(text, code):
+    assert [finding.code for finding in text_findings(text, text, "kk")] == ([code] if code else [])

@@ -53,3 +53,7 @@ def test_saved_files_bring_back_the_same_tokenizer(tmp_path: "object") -> None:
     loaded = WhisperTokenizer.from_pretrained(tmp_path)
     text = "Bakıda hava küləkli olacaq."
     assert loaded(text).input_ids == TOKENIZER(text).input_ids
+
+
+def test_a_language_that_whisper_has_no_token_for_is_announced_as_its_neighbour() -> None:
+    assert prefix_ids(TOKENIZER, "ky") == prefix_ids(TOKENIZER, "kk") != prefix_ids(TOKENIZER, "tr")

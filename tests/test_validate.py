@@ -55,8 +55,8 @@ FAULTS = st.sampled_from(
 )
 
 
-def validated(rows, params=APART, references=()):
-    return validate(index_of(rows), params, "az", references)
+def validated(rows, params=APART, references=(), numbers="keep"):
+    return validate(index_of(rows), params, "az", references, numbers=numbers)
 
 
 def rejected(found):
@@ -206,6 +206,25 @@ def test_repaired_texts_go_into_the_splits_with_before_and_after_in_the_ledger()
     codes = ("text.invisible", "text.spaces", "text.lookalike")
     assert found.repairs == (Repair("id000070", raw, "Gözəl səhər açıldı", codes),)
     assert "Gözəl səhər açıldı" in {utterance.text for utterance in found.utterances}
+
+
+def test_numbers_are_spelt_out_in_the_splits_only_where_that_is_asked_for():
+    rows = [*MANY, index_row(70, text="Saat 5-də gəl."), index_row(71, text="Beş dəqiqə gözlə.")]
+    kept = {item.text for item in validated(rows).utterances}
+    found = validated(rows, numbers="words")
+    assert "Saat 5-də gəl." in kept
+    assert kept - {item.text for item in found.utterances} == {"Saat 5-də gəl."}
+    assert found.repairs == (Repair("id000070", "Saat 5-də gəl.", "Saat beşdə gəl.", ("text.numbers",)),)
+
+
+def test_two_texts_that_differ_in_how_a_number_is_written_are_one_where_numbers_are_spelt_out():
+    keys = [corpus_of(index_of([index_row(0, text=text)]), "az", "words").keys for text in ("5 alma", "Beş alma.")]
+    assert keys[0] == keys[1]
+
+
+def test_the_splits_keep_the_signal_to_noise_ratio_to_a_tenth_of_a_decibel():
+    found = validated([*MANY, index_row(70, text=SAME, snr_db=12.3456)])
+    assert {item.snr_db for item in found.utterances if item.id == "id000070"} == {12.3}
 
 
 def test_repairs_of_prepare_say_what_the_audio_was_like_and_what_it_is():

@@ -1,4 +1,4 @@
-"""Error rates: counts, corpus sums, silence, intervals, slices."""
+"""Contract: error rates are sums over sums, every count is there to recompute them, and what has no rate is refused."""
 
 import json
 import unicodedata
@@ -11,9 +11,8 @@ from rapidfuzz.distance import Levenshtein
 
 from asr.errors import UserError
 from asr.scoring.evaluation import evaluate_pairs
-from asr.scoring.intervals import bootstrap_interval, paired_interval
-from asr.scoring.slices import by_duration
-from asr.scoring.wer import Pair, Score, confusions, corpus_score, score, score_utterances
+from asr.scoring.intervals import bootstrap_interval
+from asr.scoring.wer import Pair, Score, score, score_utterances
 from asr.text import NORMALIZER_VERSION
 
 RATES = [
@@ -42,10 +41,6 @@ corpora = st.lists(st.tuples(texts, texts), min_size=1, max_size=6)
 
 def pair(reference="salam dünya", hypothesis="salam", group="", duration=1.5, name="a"):
     return Pair(id=name, reference=reference, hypothesis=hypothesis, group=group, duration=duration)
-
-
-def utterance(errors=0, words=1):
-    return Score(clips=1, words=words, substitutions=errors, characters=words)
 
 
 @pytest.mark.parametrize(("reference", "hypothesis", "wer", "orthographic", "cer"), RATES)
@@ -103,6 +98,7 @@ def test_clips_without_speech_are_counted_apart_from_the_rate():
     [
         ([], [], "0 clips without a single reference word"),
         (["", "?!"], ["salam", ""], "0 clips without a single reference word"),
+        (["\u00a0\u200b", "-"], ["", ""], "0 clips without a single reference word"),
         (["salam"], [], "1 references but 0 hypotheses"),
     ],
 )
@@ -111,15 +107,15 @@ def test_a_corpus_without_an_error_rate_is_refused(references, hypotheses, messa
         score(references, hypotheses, "az")
 
 
+@pytest.mark.parametrize("pairs", [[], [pair("", "bir")], [pair("!", "")]])
+def test_a_split_without_reference_words_is_refused(pairs):
+    with pytest.raises(UserError, match="0 clips without a single reference word"):
+        evaluate_pairs(pairs, "az")
+
+
 def test_a_rate_over_no_words_is_refused():
     with pytest.raises(UserError, match="0 reference words"):
         _ = Score(clips=1, insertions=2).wer
-
-
-def test_confusions_count_which_word_became_which():
-    found = confusions(["bir iki üç", "iki"], ["bir iyi üç", "iyi"])
-    assert found == {("iki", "iyi"): 2}
-    assert confusions([], []) == {}
 
 
 def test_an_interval_encloses_the_rate_and_is_repeatable():
@@ -154,58 +150,60 @@ def test_one_group_has_no_spread():
     assert (interval.low, interval.high, interval.groups) == (3 / 8, 3 / 8, 1)
 
 
-def test_slices_sort_clips_by_length_and_add_up():
-    durations = [0.4, 1.0, 1.1, 4.0, 30.0, 30.5]
-    slices = by_duration(durations, [utterance(errors=1, words=2)] * 5 + [utterance(words=3)])
-    assert [(part.label, part.score.clips) for part in slices] == [
-        ("0-1", 2),
-        ("1-2", 1),
-        ("3-5", 1),
-        ("10-30", 1),
-        ("30+", 1),
-    ]
-    assert slices[0].as_row() == ("0-1", 1 / 2, 4, 2)
-    assert corpus_score(part.score for part in slices).words == 13
-
-
-def test_a_slice_of_silent_clips_only_is_left_out():
-    assert by_duration([1.5], [Score(clips=1, insertions=2)]) == []
-
-
 def test_the_result_of_a_split_names_all_that_a_reader_needs_to_judge_it():
     pairs = [pair(name="a", group="x"), pair("Bir!", "bir", "y", 4.0, "b"), pair("", "iki", "z", 1.0, "c")]
-    plain = evaluate_pairs(pairs, "az").as_plain()
+    plain = evaluate_pairs(pairs, "az", published=str.upper).as_plain()
     assert plain["wer"] == 1 / 3
     assert plain["wer_low"] <= plain["wer"] <= plain["wer_high"]
     assert plain["groups"] == 2
     assert plain["orthographic"]["wer"] == 2 / 3
+    assert plain["basic"]["wer"] == 2 / 3
+    assert (plain["hits"], plain["hypothesis_words"], plain["length_ratio"]) == (2, 2, 2 / 3)
+    assert plain["sentences"] == {
+        "count": 2,
+        "with_errors": 1,
+        "with_substitutions": 0,
+        "with_deletions": 1,
+        "with_insertions": 0,
+        "ser": 1 / 2,
+    }
+    assert plain["compound_splits"] == {"merged": 0, "split": 0}
     assert plain["silence"] == {"clips": 1, "clips_with_output": 1, "words_emitted": 1}
     assert plain["slices"]["duration"]["1-2"]["wer"] == 1 / 2
     assert plain["normalizer"]["version"] == NORMALIZER_VERSION
+    assert (plain["normalizer"]["language"], plain["normalizer"]["numbers"]) == ("az", "keep")
     expected = "wer cer words substitutions deletions insertions clips characters character_errors"
     assert set(expected.split()) <= plain.keys() & plain["orthographic"].keys()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
 
 
-def test_two_systems_that_fail_on_the_same_clips_differ_by_a_narrow_interval():
-    rng = np.random.default_rng(4)
-    hard = rng.poisson(2, 300)
-    better = np.maximum(hard - (rng.random(300) < 0.1), 0)
-    words, groups = [10] * 300, [f"g{i // 10}" for i in range(300)]
-    paired = paired_interval(better.tolist(), hard.tolist(), words, groups)
-    alone = bootstrap_interval(hard.tolist(), words, groups)
-    difference = (better.sum() - hard.sum()) / 3000
-    assert paired.low < difference < paired.high < 0
-    assert paired.high - paired.low < (alone.high - alone.low) / 3
-    assert paired_interval(hard.tolist(), hard.tolist(), words, groups).low == 0
+def test_without_a_published_form_there_is_no_such_section():
+    evaluation = evaluate_pairs([pair()], "az")
+    assert evaluation.scores.published is None
+    assert "basic" not in evaluation.as_plain()
 
 
-def test_a_paired_interval_agrees_with_plain_resampling_of_groups():
-    rng = np.random.default_rng(5)
-    first, second, words = rng.poisson(1, 200), rng.poisson(1.1, 200), rng.integers(1, 20, 200)
-    groups = [f"g{i // 5}" for i in range(200)]
-    draws = rng.integers(0, 40, (4000, 40))
-    sums = np.stack([(first - second).reshape(40, 5).sum(1), words.reshape(40, 5).sum(1)])
-    expected = np.percentile(sums[0][draws].sum(1) / sums[1][draws].sum(1), [2.5, 97.5])
-    found = paired_interval(first.tolist(), second.tolist(), words.tolist(), groups)
-    assert (found.low, found.high) == pytest.approx(tuple(expected), abs=0.004)
+def test_the_published_form_is_scored_on_the_texts_as_written_and_on_the_same_clips():
+    def without_brackets(text):
+        return "" if text.startswith("(") else text
+
+    pairs = [pair("(Gülüş)", "salam bir"), pair("Bir İki", "Bir iki"), pair("", "üç")]
+    published = evaluate_pairs(pairs, "az", published=without_brackets).scores.published
+    assert (published.clips, published.words, published.substitutions, published.insertions) == (2, 2, 1, 2)
+
+
+def test_numbers_may_be_compared_as_words():
+    pairs = [pair("saat 5", "saat beş")]
+    assert evaluate_pairs(pairs, "az").scores.normalized.errors == 1
+    evaluation = evaluate_pairs(pairs, "az", "words")
+    assert evaluation.scores.normalized.errors == 0
+    assert evaluation.as_plain()["normalizer"]["numbers"] == "words"
+
+
+def test_normalised_texts_are_kept_for_whoever_shows_them():
+    scores = score(["Salam!", "..."], ["salam", "\u00a0Bir"], "az")
+    assert (scores.references, scores.hypotheses, scores.spoken) == (("salam", ""), ("salam", "bir"), (0,))
+
+
+def test_a_pair_needs_neither_source_nor_signal_to_noise_ratio():
+    assert (pair().source, pair().snr_db) == ("", None)

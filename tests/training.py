@@ -83,7 +83,7 @@ def run_here(folder: Path, trainer: Trainer, evaluate: Evaluate = worse_and_wors
 def stage(**changes: object) -> TrainStage:
     """The parameters of a whole small run."""
     model = ModelParams("whisper", "scratch", None, 270, 16, 1, 1, 2, 32, 0.0)
-    return TrainStage(FEATURES, model, replace(PARAMS, **changes), "az")  # type: ignore[arg-type]  # mixed types
+    return TrainStage(FEATURES, model, replace(PARAMS, **changes), "az", "keep", None, None)  # type: ignore[arg-type]  # mixed types
 
 
 def splits() -> Splits:

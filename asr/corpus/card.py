@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import yaml
 
+from asr.cards import LICENCES
 from asr.corpus.clips import SPLITS
 from asr.corpus.ledger import Total, by_any_code
 from asr.corpus.splitting.groups import Grouping
@@ -12,12 +13,6 @@ from asr.corpus.tally import UNSTATED, Part, by_column, group_sizes, leak_counts
 from asr.corpus.validate import Validated
 from asr.text import NORMALIZER_VERSION, normalizer_hash
 
-LICENCES = (
-    *("apache-2.0", "cc0-1.0", "cdla-permissive-2.0", "cdla-sharing-1.0", "mit", "odbl", "odc-by", "pddl"),
-    *("cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nd-4.0"),
-    *("cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"),
-)
-"""Identifiers of https://huggingface.co/docs/hub/repositories-licenses that data sets use; others are `other`."""
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 """Hugging Face's size categories; larger ones are `1M<n<10M`."""
 SUMS = """\
@@ -67,7 +62,7 @@ def _front_matter(validated: Validated) -> str:
     clips = validated.all_in.clips - len(validated.rejections)
     content = {
         "pretty_name": _title(validated),
-        "language": [NORMALIZER_VERSION.partition("-")[0]],
+        "language": [validated.corpus.language],
         "license": _licences(validated),
         "task_categories": ["automatic-speech-recognition"],
         "size_categories": [next((name for limit, name in SIZES if clips < limit), "1M<n<10M")],

@@ -55,6 +55,8 @@ class Utterance:
     source: str
     sha256: str
     """Of the stored PCM16 bytes."""
+    snr_db: float | None = None
+    """Loud against quiet moments, as prepare measured them; None in split files of an older release."""
 
 
 class Clips(Protocol):

@@ -50,7 +50,7 @@ ACTIONS = {
     **_all(
         Action.REPAIR,
         "audio.header_open_size signal.resampled signal.dc_offset text.bom text.line_breaks text.invisible "
-        "text.not_nfc text.casing text.punct_form text.spaces text.lookalike manifest.order",
+        "text.not_nfc text.casing text.punct_form text.spaces text.lookalike text.numbers manifest.order",
     ),
     **_all(
         Action.WARN,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from asr.corpus.codes import ACTIONS, Action
 from asr.corpus.index import Index
-from asr.text import Cleaned, clean, lower, normalize
+from asr.text import Cleaned, Numbers, clean, lower, normalize
 
 _PUNCTUATION = ".,!?"
 _ORDINARY = re.compile(rf"[A-Za-zÇçƏəĞğİıÖöŞşÜü {_PUNCTUATION}]*")
@@ -36,11 +36,13 @@ class Corpus:
 
     index: Index
     texts: Sequence[str]
-    """Cleaned by `asr.text.clean`; empty for a clip that is to be heard as silence."""
+    """As `data.numbers` says after `asr.text.clean`; empty for a clip that is to be heard as silence."""
     repairs: Sequence[tuple[str, ...]]
-    """Codes of what cleaning changed."""
+    """Codes of what that changed."""
     keys: Sequence[str]
     """`texts` normalised for scoring: what makes two transcripts the same."""
+    language: str = "az"
+    """Which rules look at the transcripts."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -50,11 +52,13 @@ Findings = dict[int, list[Finding]]
 """Findings by place in a `Corpus`."""
 
 
-def corpus_of(index: Index, language: str) -> Corpus:
-    """The index with its transcripts cleaned and normalised."""
+def corpus_of(index: Index, language: str, numbers: Numbers = "keep") -> Corpus:
+    """The index with its transcripts cleaned, numbers spelt out if asked for, and normalised."""
     cleaned = [cleaned_text(text) for text in index.texts["text"]]
+    if numbers == "words":
+        cleaned = [spelt_out(label, language) for label in cleaned]
     keys = [key_of(label.text, language) for label in cleaned]
-    return Corpus(index, [label.text for label in cleaned], [label.repairs for label in cleaned], keys)
+    return Corpus(index, [label.text for label in cleaned], [label.repairs for label in cleaned], keys, language)
 
 
 def cleaned_text(text: str) -> Cleaned:
@@ -64,11 +68,19 @@ def cleaned_text(text: str) -> Cleaned:
     return clean(text)
 
 
+def spelt_out(label: Cleaned, language: str) -> Cleaned:
+    """The label with its numbers as words, and `text.numbers` among its repairs if there were any."""
+    from asr.numbers import spell_numbers  # needs num2words, which only this option takes the time to import
+
+    text = spell_numbers(label.text, language)
+    return label if text == label.text else Cleaned(text, (*label.repairs, "text.numbers"))
+
+
 def key_of(text: str, language: str) -> str:
     """`asr.text.normalize`, in a third of its time for texts of Azerbaijani letters and plain punctuation."""
     if language != "az" or not _ORDINARY.fullmatch(text):
         return normalize(text, language)
-    text = lower(text)
+    text = lower(text, language)
     for mark in _PUNCTUATION:
         text = text.replace(mark, " ")
     return " ".join(text.split())

@@ -133,7 +133,7 @@ def _beyond(threshold: Threshold, values: Columns, judged: Mask, params: Validat
 def _by_text(corpus: Corpus, heard: Mask) -> Placed:
     for place, (raw, text) in enumerate(zip(corpus.index.texts["text"], corpus.texts, strict=True)):
         if heard[place]:
-            for finding in text_findings(raw, text):
+            for finding in text_findings(raw, text, corpus.language):
                 yield place, finding
 
 

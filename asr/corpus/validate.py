@@ -31,9 +31,13 @@ from asr.corpus.splitting.external import Reference
 from asr.corpus.splitting.groups import Grouping, group_keys
 from asr.corpus.splitting.leakage import Leakage, leakage
 from asr.params import ValidateParams
+from asr.text import Numbers
 
 STEPS = ("transcripts", "rules", "copies", "splits", "proof")
 """What `validate` announces as it begins, in order."""
+
+SNR_DIGITS = 1
+"""Decimals of a decibel that the split files keep."""
 
 NO_RECORD: Record = MappingProxyType({})
 """For a first release."""
@@ -84,6 +88,7 @@ def validate(
     references: Sequence[Reference] = (),
     progress: Callable[[str], None] = lambda _: None,
     record: Record = NO_RECORD,
+    numbers: Numbers = "keep",
 ) -> Validated:
     """Applies all rules and splits what is left.
 
@@ -96,12 +101,13 @@ def validate(
         references: texts of outside test sets, which training must not hear.
         progress: told the name of each of `STEPS` as it begins.
         record: of an earlier release, whose clips keep their side.
+        numbers: whether transcripts keep their digits or have words instead.
 
     Raises:
         UserError: no clips, too many rejected, or no clips left to train on or to test with.
     """
     progress("transcripts")
-    corpus = corpus_of(index, language)
+    corpus = corpus_of(index, language, numbers)
     earlier = earlier_sides(corpus, record)
     progress("rules")
     judged = _Judged(np.ones(len(corpus), np.bool_), {})
@@ -176,10 +182,18 @@ def _utterances(
     """The kept clips of each split, by id."""
     texts = corpus.index.texts
     durations = corpus.index.numbers["duration"].tolist()
-    ids, sources, hashes = (texts[name] for name in ("id", "source", "sha256"))
+    snr_db = np.round(corpus.index.numbers["snr_db"].astype(np.float64), SNR_DIGITS).tolist()
     return {
         name: tuple(
-            Utterance(ids[place], corpus.texts[place], durations[place], groups[place], sources[place], hashes[place])
+            Utterance(
+                texts["id"][place],
+                corpus.texts[place],
+                durations[place],
+                groups[place],
+                texts["source"][place],
+                texts["sha256"][place],
+                snr_db[place],
+            )
             for place in np.flatnonzero(kept & (sides == side)).tolist()
         )
         for side, name in enumerate(SPLITS)

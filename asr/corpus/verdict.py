@@ -107,7 +107,7 @@ def verdict(
         language: decides how the transcript is read.
 
     Raises:
-        ValueError: an unknown language.
+        UserError: an unknown language.
     """
     return verdicts([audio], [text], rate, params, language)[0]
 
@@ -122,7 +122,8 @@ def verdicts(
     """The verdict on each of several clips, in their order; arguments as for `verdict`.
 
     Raises:
-        ValueError: texts and clips differ in number, or an unknown language.
+        ValueError: texts and clips differ in number.
+        UserError: an unknown language.
     """
     known = [None] * len(audios) if texts is None else list(texts)
     if len(known) != len(audios):

@@ -30,6 +30,8 @@ class Hypothesis:
     text: str
     capped: bool
     """The token cap ended the text: the model did not stop by itself."""
+    tokens: tuple[int, ...] = ()
+    """Ids that `text` was decoded from, without prefix and end."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,27 @@ class Transcriber:
         """
         found: dict[int, tuple[list[int], bool]] = {}
         self.model.eval()
-        with torch.inference_mode(), tqdm(total=len(clips), desc=title, unit="clip", disable=None, leave=False) as bar:
+        with torch.inference_mode():
             search = self._search()
-            for edge, batch in self._batches([len(clip) for clip in clips]):
-                found.update(zip(batch, self._decode(search, [clips[i] for i in batch], edge), strict=True))
-                bar.update(len(batch))
+            for edge, batch in self.each_batch(clips, title):
+                rows = search(self.encode([clips[i] for i in batch], edge), cap := self._cap(edge))
+                found.update((clip, (tokens, len(tokens) >= cap)) for clip, tokens in zip(batch, rows, strict=True))
         texts = self.tokenizer.batch_decode([found[i][0] for i in range(len(clips))]) if clips else []
-        return [Hypothesis(text.strip(), found[i][1]) for i, text in enumerate(texts)]
+        return [Hypothesis(text.strip(), found[i][1], tuple(found[i][0])) for i, text in enumerate(texts)]
+
+    def each_batch(self, clips: Sequence[Pcm16], title: str) -> Iterator[tuple[int, list[int]]]:
+        """The edge and the indices of the clips of each batch, with a progress bar."""
+        with tqdm(total=len(clips), desc=title, unit="clip", disable=None, leave=False) as bar:
+            for edge, batch in self._batches([len(clip) for clip in clips]):
+                yield edge, batch
+                bar.update(len(batch))
+
+    def encode(self, clips: Sequence[Pcm16], edge: int) -> torch.Tensor:
+        """The encoder's output for clips padded to one edge, shape = (clips, positions, width)."""
+        wave = padded_wave(clips, self.edges.padded_samples(edge)).to(self.model.device)
+        log_mel = self.log_mel(wave).to(self.model.dtype)
+        encoded: torch.Tensor = self.model.get_encoder()(log_mel).last_hidden_state
+        return encoded
 
     def _batches(self, samples: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
         """Edges and the clips of each batch, the longest first: what does not fit into memory fails at once.
@@ -72,17 +88,11 @@ class Transcriber:
             for start in range(0, len(same), self.batch_size):
                 yield edge, same[start : start + self.batch_size]
 
-    def _decode(self, search: Search, clips: Sequence[Pcm16], edge: int) -> list[tuple[list[int], bool]]:
-        """Text tokens of every clip, and whether the cap ended them."""
-        samples = self.edges.padded_samples(edge)
-        wave = padded_wave(clips, samples).to(self.model.device)
-        log_mel = self.log_mel(wave).to(self.model.dtype)
-        cap = min(
-            self.model.config.max_target_positions - len(self._prefix()),
-            SPARE_TOKENS + round(TOKENS_PER_SECOND * samples / SAMPLE_RATE),
-        )
-        rows = search(self.model.get_encoder()(log_mel).last_hidden_state, cap)
-        return [(tokens, len(tokens) >= cap) for tokens in rows]
+    def _cap(self, edge: int) -> int:
+        """Tokens after which a text is cut."""
+        positions: int = self.model.config.max_target_positions
+        seconds = self.edges.padded_samples(edge) / SAMPLE_RATE
+        return min(positions - len(self._prefix()), SPARE_TOKENS + round(TOKENS_PER_SECOND * seconds))
 
     def _search(self) -> Search:
         end = end_id(self.tokenizer)

@@ -1,19 +1,25 @@
 """Decodes and scores one split: what `stages/evaluate.py` calls."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from asr.corpus.clips import Clips, Utterance
-from asr.corpus.edges import POSITIONS_PER_SECOND
-from asr.decoding.generate import Transcriber
+from asr.decoding.basic import basic_normalizer
+from asr.decoding.confidence import Confidence, confidences
+from asr.decoding.generate import Hypothesis, Transcriber
 from asr.devices import Compute, make_deterministic
-from asr.features import Edges, LogMel
+from asr.features import LogMel
 from asr.models.build import SpeechModel
 from asr.params import EvaluateParams
+from asr.scoring.calibration import TSV_COLUMNS, Calibration, calibration
 from asr.scoring.evaluation import Evaluation, evaluate_pairs
-from asr.scoring.intervals import paired_interval
+from asr.scoring.loops import loops
+from asr.scoring.table import Table
 from asr.scoring.wer import Pair
+from asr.text import Numbers
+
+CONFIDENCE_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -21,14 +27,40 @@ class Predictions:
     """One split, decoded and scored."""
 
     pairs: Sequence[Pair]
-    capped: Sequence[bool]
-    """Whether the token cap ended the text."""
+    heard: Sequence[Hypothesis]
     evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Predictions, and how sure the model was of them."""
+
+    found: Predictions
+    confidences: Sequence[Confidence]
+    calibration: Calibration
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
         """One row a clip for the predictions file."""
-        for pair, capped, score in zip(self.pairs, self.capped, self.evaluation.scores.utterances, strict=True):
-            yield {**asdict(pair), "capped": capped, "errors": score.errors, "words": score.words}
+        found = self.found
+        scores = found.evaluation.scores.utterances
+        for pair, heard, sure, score in zip(found.pairs, found.heard, self.confidences, scores, strict=True):
+            judged = {"capped": heard.capped, "errors": score.errors, "words": score.words}
+            yield {**asdict(pair), **judged, "confidence": round(sure.clip, CONFIDENCE_DIGITS)}
+
+    def as_plain(self) -> dict[str, Any]:
+        """What `metrics/evaluate.json` says of the split."""
+        found = self.found
+        return {
+            **found.evaluation.as_plain(),
+            "capped": sum(hypothesis.capped for hypothesis in found.heard),
+            "loops": loops(found.pairs, found.evaluation.language, found.evaluation.numbers).as_plain(),
+            "calibration": self.calibration.as_plain(),
+        }
+
+    def tables(self) -> dict[str, Table]:
+        """For `plots/evaluate`, by name."""
+        bins = tuple(part.as_row() for part in self.calibration.bins)
+        return {**self.found.evaluation.tables(), "calibration": Table(TSV_COLUMNS, bins)}
 
 
 def make_transcriber(model: SpeechModel, params: EvaluateParams, compute: Compute) -> Transcriber:
@@ -40,7 +72,9 @@ def make_transcriber(model: SpeechModel, params: EvaluateParams, compute: Comput
     return Transcriber(network, model.tokenizer, log_mel, model.edges, model.language, params.beams, params.batch_size)
 
 
-def predict(transcriber: Transcriber, utterances: Sequence[Utterance], clips: Clips, title: str) -> Predictions:
+def predict(
+    transcriber: Transcriber, utterances: Sequence[Utterance], clips: Clips, title: str, numbers: Numbers
+) -> Predictions:
     """Decodes and scores all utterances of a split.
 
     Raises:
@@ -48,40 +82,15 @@ def predict(transcriber: Transcriber, utterances: Sequence[Utterance], clips: Cl
     """
     heard = transcriber.transcribe([clips[item.id] for item in utterances], title)
     pairs = [
-        Pair(item.id, item.text, hypothesis.text, item.group, item.duration)
+        Pair(item.id, item.text, hypothesis.text, item.group, item.duration, item.source, item.snr_db)
         for item, hypothesis in zip(utterances, heard, strict=True)
     ]
-    evaluation = evaluate_pairs(pairs, transcriber.language)
-    return Predictions(pairs, [hypothesis.capped for hypothesis in heard], evaluation)
+    return Predictions(pairs, heard, evaluate_pairs(pairs, transcriber.language, numbers, basic_normalizer()))
 
 
-def at_full_window(transcriber: Transcriber) -> Transcriber:
-    """The same model as a stock pipeline uses it: every clip padded to the model's whole window."""
-    window = transcriber.model.config.max_source_positions / POSITIONS_PER_SECOND
-    return replace(transcriber, edges=Edges((window,), tail=0.0))
-
-
-def full_window_section(found: Predictions, padded: Predictions) -> dict[str, Any]:
-    """What `metrics/evaluate.json` says of a split at the full window, and how much worse it is there.
-
-    Args:
-        found: the split at the model's own edges.
-        padded: the same clips at the full window.
-    """
-    here, there = found.evaluation.scores.utterances, padded.evaluation.scores.utterances
-    spoken = [i for i, score in enumerate(here) if score.words]
-    difference = paired_interval(
-        [there[i].errors for i in spoken],
-        [here[i].errors for i in spoken],
-        [here[i].words for i in spoken],
-        [found.pairs[i].group for i in spoken],
-    )
-    wer = padded.evaluation.scores.normalized.wer
-    return {
-        **padded.evaluation.scores.normalized.as_plain(),
-        "wer_low": padded.evaluation.interval.low,
-        "wer_high": padded.evaluation.interval.high,
-        "wer_difference": wer - found.evaluation.scores.normalized.wer,
-        "wer_difference_low": difference.low,
-        "wer_difference_high": difference.high,
-    }
+def judged(transcriber: Transcriber, found: Predictions, clips: Clips, title: str) -> Judged:
+    """How sure the model is of each word that it wrote, and how often it is right then."""
+    sure = confidences(transcriber, [clips[pair.id] for pair in found.pairs], found.heard, f"{title}, confidence")
+    evaluation = found.evaluation
+    words = [item.words for item in sure]
+    return Judged(found, sure, calibration(found.pairs, words, evaluation.language, evaluation.numbers))

@@ -21,7 +21,7 @@ from asr.corpus.edges import POSITIONS_PER_SECOND, choose_edges
 from asr.errors import UserError
 from asr.features import Edges
 from asr.files import read_json, write_json
-from asr.models.tokenizer import TASK, end_id, language_ids, prefix_ids, train_tokenizer
+from asr.models.tokenizer import TASK, end_id, language_ids, prefix_ids, token_language, train_tokenizer
 from asr.models.whisper import without_padding
 from asr.params import FeatureParams, ModelParams
 
@@ -131,7 +131,9 @@ def _pretrained(model: ModelParams, language: str) -> tuple[WhisperForConditiona
         network = WhisperForConditionalGeneration.from_pretrained(
             model.name, revision=model.revision, dtype=torch.float32, dropout=model.dropout
         )
-        tokenizer = WhisperTokenizer.from_pretrained(model.name, revision=model.revision, language=language, task=TASK)
+        tokenizer = WhisperTokenizer.from_pretrained(
+            model.name, revision=model.revision, language=token_language(language), task=TASK
+        )
     except (OSError, ValueError) as error:
         raise UserError(
             f"model.name = {model.name!r}, revision {model.revision!r}: cannot be loaded "
@@ -163,7 +165,7 @@ def generation_config(
         suppress_tokens=getattr(inherited, "suppress_tokens", None),
         begin_suppress_tokens=None,
         is_multilingual=True,
-        language=language,
+        language=token_language(language),
         task=TASK,
         lang_to_id=language_ids(tokenizer),
         task_to_id={TASK: task_id},

@@ -25,6 +25,8 @@ SPECIAL_TOKENS = (
     "<|nospeech|>",
     "<|notimestamps|>",
 )
+_NEIGHBOURS = {"ky": "kk"}
+"""Languages that Whisper has no token for, and the nearest one that it has."""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, language: str) -> WhisperTokenizer:
@@ -47,16 +49,21 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, language: str) -> Whi
     return WhisperTokenizer(
         vocab={name: index for index, name in enumerate(names)},
         merges=[tuple(pair) for pair in learnt["merges"]],
-        language=language,
+        language=token_language(language),
         task=TASK,
         pad_token=END,
         additional_special_tokens=list(SPECIAL_TOKENS[1:]),
     )
 
 
+def token_language(language: str) -> str:
+    """The code in the token that announces `language` to Whisper: its own, or that of a near relative."""
+    return _NEIGHBOURS.get(language, language)
+
+
 def prefix_ids(tokenizer: WhisperTokenizer, language: str) -> list[int]:
     """Ids of `<|startoftranscript|><|language|><|transcribe|><|notimestamps|>`, taken by name."""
-    names = (START, f"<|{language}|>", f"<|{TASK}|>", "<|notimestamps|>")
+    names = (START, f"<|{token_language(language)}|>", f"<|{TASK}|>", "<|notimestamps|>")
     return [int(tokenizer.convert_tokens_to_ids(name)) for name in names]
 
 

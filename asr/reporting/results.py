@@ -1,16 +1,21 @@
 """What the earlier stages measured, read back and checked for the figures and the summary."""
 
 import dataclasses
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from asr.errors import UserError
-from asr.files import read_json, read_jsonl
-from asr.scoring.wer import confusions
-from asr.text import normalize
+from asr.files import read_json
+from asr.reporting.sections import (
+    BaselineResult,
+    CalibrationResult,
+    LoopResult,
+    SentenceResult,
+    Slices,
+)
+from asr.reporting.tables import Bars
 
 T = TypeVar("T")
 
@@ -101,6 +106,26 @@ class SplitResult:
     orthographic: Rates
     silence: SilenceResult
     normalizer: Normalizer
+    basic: Rates | None = None
+    """Under Whisper's own normaliser."""
+    length_ratio: float | None = None
+    """Words written over words said."""
+    sentences: SentenceResult | None = None
+    baseline: BaselineResult | None = None
+    calibration: CalibrationResult | None = None
+    loops: LoopResult | None = None
+    noise: Mapping[str, Mapping[str, Any]] | None = None
+    """By kind of noise: rates by ratio, such as `snr_10_db`, or `skipped`; `clean` holds rates itself."""
+    slices: Slices | None = None
+
+    @property
+    def by_duration(self) -> tuple["Bars", "Bars"]:
+        """WER and clips by length in seconds; both empty where the file does not say."""
+        found = (self.slices and self.slices.duration) or {}
+        parts = sorted(found.items(), key=lambda part: _first_number(part[0]))
+        labels = tuple(label for label, _ in parts)
+        rates, clips = ([content[key] for _, content in parts] for key in ("wer", "clips"))
+        return Bars(labels, tuple(rates)), Bars(labels, tuple(clips))
 
 
 @dataclass(frozen=True)
@@ -111,38 +136,6 @@ class Results:
     train: TrainResult
     validation: SplitResult
     test: SplitResult
-
-
-@dataclass(frozen=True)
-class Bars:
-    """A table of counts or rates by label."""
-
-    labels: tuple[str, ...]
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class CorpusTables:
-    """The tables under `plots/validate`, of clips where nothing else is said."""
-
-    durations: Bars
-    text_lengths: Bars
-    characters_per_second: Bars
-    snr: Bars
-    groups: Bars
-    """Groups by their number of clips."""
-    sources: Bars
-    """Kept hours by source."""
-    rejected: Bars
-    warned: Bars
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A value over optimizer steps; both run in the same order."""
-
-    steps: tuple[float, ...]
-    values: tuple[float, ...]
 
 
 def read_results(validate: Path, train: Path, evaluate: Path) -> Results:
@@ -160,91 +153,25 @@ def read_results(validate: Path, train: Path, evaluate: Path) -> Results:
     )
 
 
-def read_bars(path: Path, label: str, value: str) -> Bars:
-    """Two columns of a table, the first of words.
-
-    Raises:
-        UserError: the table or a column is missing, or a value is no number.
-    """
-    labels, values = _columns(path, (label, value))
-    return Bars(tuple(labels), _numbers(path, values))
-
-
-def read_corpus_tables(folder: Path) -> CorpusTables:
-    """What validate wrote for people.
-
-    Raises:
-        UserError: a table or a column is missing, or a value is no number.
-    """
-    return CorpusTables(
-        durations=read_bars(folder / "durations.tsv", "seconds", "clips"),
-        text_lengths=read_bars(folder / "text_lengths.tsv", "characters", "clips"),
-        characters_per_second=read_bars(folder / "characters_per_second.tsv", "characters_per_second", "clips"),
-        snr=read_bars(folder / "snr.tsv", "snr_db", "clips"),
-        groups=read_bars(folder / "groups.tsv", "clips_per_group", "groups"),
-        sources=read_bars(folder / "sources.tsv", "source", "hours_kept"),
-        rejected=read_bars(folder / "rejected.tsv", "code", "clips"),
-        warned=read_bars(folder / "warned.tsv", "code", "clips"),
-    )
-
-
-def read_curve(path: Path, value: str) -> Curve:
-    """The columns `step` and `value` of a table.
-
-    Raises:
-        UserError: the table or a column is missing, or a value is no number.
-    """
-    steps, values = _columns(path, ("step", value))
-    return Curve(_numbers(path, steps), _numbers(path, values))
-
-
-def read_confusions(path: Path, language: str, most: int) -> Bars:
-    """The most frequent word confusions of a predictions file, as `said → written`.
-
-    Raises:
-        UserError: the file is missing or a row lacks a text.
-    """
-    rows = list(read_jsonl(path))
-    try:
-        references = [normalize(row["reference"], language) for row in rows]
-        hypotheses = [normalize(row["hypothesis"], language) for row in rows]
-    except KeyError as error:
-        raise UserError(f"{path}: a row without {error}; run evaluate again") from error
-    ranked = _ranked(confusions(references, hypotheses))[:most]
-    return Bars(tuple(f"{said} → {written}" for (said, written), _ in ranked), tuple(n for _, n in ranked))
-
-
-def _ranked(counts: Counter[tuple[str, str]]) -> list[tuple[tuple[str, str], int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
 def _picked(cls: type[T], content: Mapping[str, Any], where: str) -> T:
     """An instance of the dataclass `cls` from the keys it names; other keys are passed over."""
     values = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # T is a dataclass
         if field.name not in content:
-            raise UserError(f"{where}{field.name} is missing; run the stage that writes it again")
-        value = content[field.name]
-        nested = isinstance(field.type, type) and dataclasses.is_dataclass(field.type)
-        values[field.name] = _picked(field.type, value, f"{where}{field.name}.") if nested else value  # type: ignore[arg-type]  # a class
+            if field.default is dataclasses.MISSING:
+                raise UserError(f"{where}{field.name} is missing; run the stage that writes it again")
+            continue
+        value, nested = content[field.name], _dataclass_in(field.type)
+        values[field.name] = _picked(nested, value, f"{where}{field.name}.") if nested else value
     return cls(**values)
 
 
-def _columns(path: Path, names: Sequence[str]) -> list[list[str]]:
-    if not path.is_file():
-        raise UserError(f"{path}: missing; run the stage that writes it (`dvc repro`)")
-    header, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()] or [[]]
-    for name in names:
-        if name not in header:
-            raise UserError(f"{path}: no column '{name}' among {header}; run its stage again")
-    for number, row in enumerate(rows, 2):
-        if len(row) != len(header):
-            raise UserError(f"{path}: line {number} has {len(row)} cells instead of {len(header)}; run its stage again")
-    return [[row[header.index(name)] for row in rows] for name in names]
+def _dataclass_in(kind: Any) -> type | None:
+    """The type itself, or its part before `| None`, if that is a dataclass."""
+    found = (part for part in (kind, *get_args(kind)) if isinstance(part, type) and dataclasses.is_dataclass(part))
+    return next(found, None)
 
 
-def _numbers(path: Path, cells: Sequence[str]) -> tuple[float, ...]:
-    try:
-        return tuple(map(float, cells))
-    except ValueError as error:
-        raise UserError(f"{path}: {error}; run its stage again") from error
+def _first_number(label: str) -> float:
+    """By which labels such as `10-30` and `30+` are sorted."""
+    return float(label.rstrip("+").split("-")[0])

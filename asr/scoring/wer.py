@@ -5,16 +5,19 @@ jiwer's, asked from rapidfuzz without a detour: unit costs, and among equally sh
 finds, so totals compare with any tool's and the split into substitutions, deletions and insertions only with jiwer's.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
-import jiwer
 from rapidfuzz.distance import Levenshtein
 
 from asr.errors import UserError
-from asr.text import clean, normalize
+from asr.text import Numbers, clean, normalize
+
+TextForm = Callable[[str], str]
+"""What makes texts comparable: from a text as written to the text as compared."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class Pair:
     """Speaker or recording, the unit that intervals resample; empty where unknown."""
     duration: float
     """Seconds of audio."""
+    source: str = ""
+    """Where the clip comes from; empty where not stated."""
+    snr_db: float | None = None
+    """Loud against quiet moments of the clip; None where not measured."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,11 @@ class Score:
     def errors(self) -> int:
         """Word errors of all three kinds."""
         return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def hypothesis_words(self) -> int:
+        """Words of the hypotheses."""
+        return self.hits + self.substitutions + self.insertions
 
     @property
     def wer(self) -> float:
@@ -96,41 +108,64 @@ class Silence:
 
 @dataclass(frozen=True)
 class CorpusScores:
-    """A corpus scored twice; clips without reference words stand apart."""
+    """A corpus scored in several forms of its texts; clips without reference words stand apart."""
 
     normalized: Score
     """On `asr.text.normalize`d texts: the primary rate."""
     orthographic: Score
     """On `asr.text.clean`ed texts: case and punctuation count. The same clips."""
+    published: Score | None
+    """In another form, such as that of published figures. The same clips; None where none is asked for."""
     silence: Silence
     utterances: tuple[Score, ...]
     """One a clip in the order given, silent ones included, on normalised texts."""
+    references: tuple[str, ...]
+    """The normalised texts of the same clips."""
+    hypotheses: tuple[str, ...]
+
+    @property
+    def spoken(self) -> tuple[int, ...]:
+        """Which clips have reference words."""
+        return tuple(i for i, utterance in enumerate(self.utterances) if utterance.words)
 
 
-def score(references: Sequence[str], hypotheses: Sequence[str], language: str) -> CorpusScores:
+def score(
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    language: str,
+    numbers: Numbers = "keep",
+    published: TextForm | None = None,
+) -> CorpusScores:
     """Scores a corpus of orthographic texts.
+
+    Args:
+        references: what was said; empty for a clip without speech.
+        hypotheses: what was written of the same clips.
+        language: of `normalize`.
+        numbers: of `normalize`.
+        published: one more form to score; clips that it leaves without reference words count by their insertions.
 
     Raises:
         UserError: no utterances, lists of different lengths, or no reference words at all.
     """
     if len(references) != len(hypotheses):
         raise UserError(f"{len(references)} references but {len(hypotheses)} hypotheses: pass one of each a clip")
-    utterances = score_utterances(
-        [normalize(text, language) for text in references], [normalize(text, language) for text in hypotheses]
-    )
-    spoken = [i for i, utterance in enumerate(utterances) if utterance.words]
+    said, heard = ([normalize(text, language, numbers) for text in texts] for texts in (references, hypotheses))
+    utterances = score_utterances(said, heard)
+    raw = [(references[i], hypotheses[i]) for i, utterance in enumerate(utterances) if utterance.words]
     return CorpusScores(
-        normalized=corpus_score(utterances[i] for i in spoken),
-        orthographic=corpus_score(
-            score_utterances([clean(references[i]).text for i in spoken], [clean(hypotheses[i]).text for i in spoken])
-        ),
+        normalized=corpus_score(utterance for utterance in utterances if utterance.words),
+        orthographic=_score_in_form(raw, lambda text: clean(text).text),
+        published=_score_in_form(raw, published) if published else None,
         silence=_silence([utterance for utterance in utterances if not utterance.words]),
         utterances=tuple(utterances),
+        references=tuple(said),
+        hypotheses=tuple(heard),
     )
 
 
 def score_utterances(references: Sequence[str], hypotheses: Sequence[str]) -> list[Score]:
-    """Error counts of each utterance; the texts are compared exactly as given, words split at spaces."""
+    """Error counts of each utterance; the texts are compared exactly as given, words split at white space."""
     return [_utterance_score(said.strip(), heard.strip()) for said, heard in zip(references, hypotheses, strict=True)]
 
 
@@ -141,34 +176,28 @@ def corpus_score(utterances: Iterable[Score]) -> Score:
         UserError: there are no utterances, or none has a reference word.
     """
     counts = list(utterances)
-    total = Score(**{name: sum(getattr(score, name) for score in counts) for name in Score.__dataclass_fields__})
+    total = Score(**{name: sum(map(attrgetter(name), counts)) for name in Score.__dataclass_fields__})
     if not total.words:
         raise UserError(f"{total.clips} clips without a single reference word: no error rate exists; check the split")
     return total
 
 
-def confusions(references: Sequence[str], hypotheses: Sequence[str]) -> Counter[tuple[str, str]]:
-    """How often each reference word was written as another word."""
-    found: Counter[tuple[str, str]] = Counter()
-    if not references:
-        return found
-    output = jiwer.process_words(list(references), list(hypotheses))
-    for reference, hypothesis, chunks in zip(output.references, output.hypotheses, output.alignments, strict=True):
-        for chunk in chunks:
-            if chunk.type == "substitute":
-                said = reference[chunk.ref_start_idx : chunk.ref_end_idx]
-                found.update(zip(said, hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx], strict=True))
-    return found
+def _score_in_form(pairs: Sequence[tuple[str, str]], form: TextForm) -> Score:
+    """Of references and hypotheses that are compared in one form."""
+    return corpus_score(score_utterances([form(said) for said, _ in pairs], [form(heard) for _, heard in pairs]))
 
 
 def _utterance_score(reference: str, hypothesis: str) -> Score:
     """As jiwer counts, which asks the same function for its alignment, without building alignments."""
-    said = [word for word in reference.split(" ") if word]
+    said = reference.split()
     if reference == hypothesis:
-        return Score(clips=1, words=len(said), hits=len(said), characters=len(reference))
-    heard = [word for word in hypothesis.split(" ") if word]
+        return _without_errors(len(said), len(reference))
+    heard = hypothesis.split()
     kinds = [edit[0] for edit in Levenshtein.editops(said, heard).as_list()]
-    substitutions, deletions, insertions = map(kinds.count, ("replace", "delete", "insert"))
+    # What is left of the errors are gaps, and their two kinds differ by the difference of the lengths.
+    substitutions = kinds.count("replace")
+    deletions = (len(kinds) - substitutions + len(said) - len(heard)) // 2
+    insertions = len(kinds) - substitutions - deletions
     return Score(
         clips=1,
         words=len(said),
@@ -179,6 +208,12 @@ def _utterance_score(reference: str, hypothesis: str) -> Score:
         characters=len(reference),
         character_errors=Levenshtein.distance(reference, hypothesis),
     )
+
+
+@lru_cache(maxsize=4096)
+def _without_errors(words: int, characters: int) -> Score:
+    """One object for all utterances of a size: most utterances of a good model, and making one takes the most time."""
+    return Score(clips=1, words=words, hits=words, characters=characters)
 
 
 def _silence(utterances: list[Score]) -> Silence:

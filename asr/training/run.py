@@ -122,7 +122,7 @@ def trained(
             model.edges,
             params.language,
         )
-        validator = Validator(model, trainer, judged, signals)
+        validator = Validator(model, trainer, judged, params.numbers, signals)
         progress = saver.resume()
         _say_what_others_left(folder)
         log = runs_folder(key) / ("log.jsonl" if ranks.is_main else f"log-{ranks.index}.jsonl")

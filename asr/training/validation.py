@@ -11,6 +11,7 @@ from asr.decoding.generate import Hypothesis, Transcriber
 from asr.errors import UserError
 from asr.models.build import SpeechModel
 from asr.scoring.wer import score
+from asr.text import Numbers
 from asr.training.batches import MicroBatch
 from asr.training.data import TrainingSet
 from asr.training.guards.oom import free_memory, halved, is_out_of_memory, out_of_memory_of, split
@@ -45,6 +46,8 @@ class Validator:
     trainer: Trainer
     data: TrainingSet
     """The validation clips with text, as many as `train.evaluate_clips` says."""
+    numbers: Numbers
+    """How texts are normalised for the error rate."""
     signals: Signals | None
     """Looked at in between; None where the evaluation must be finished."""
 
@@ -66,7 +69,7 @@ class Validator:
             )
         utterances = self.data.utterances
         texts = [item.text for item in heard]
-        scores = score([item.text for item in utterances], texts, self.model.language)
+        scores = score([item.text for item in utterances], texts, self.model.language, self.numbers)
         watched = [
             Heard(step, item.id, item.text, text)
             for item, text in list(zip(utterances, texts, strict=True))[: self.trainer.params.watch_clips]

@@ -49,7 +49,7 @@ class Entry:
 
 REASONS = {
     43: "white space inside a transcript has one meaning, so it is made one space",
-    53: "labels and scoring keep digits alike; the count shows whether a corpus mixes both habits",
+    53: "labels and scoring treat digits alike (`data.numbers`); the count shows whether a corpus mixes both habits",
     64: "whether a text fits depends on the tokenizer, so train finds it, before its first step, and names the remedy",
     67: "renderings that only sound alike may be two recordings: a person has to listen",
     68: "the clip leaves the split that is trained on, and the proof then counts zero",

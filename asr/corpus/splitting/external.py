@@ -14,7 +14,7 @@ from asr.corpus.clips import SPLITS
 from asr.corpus.findings import Corpus, Finding, Findings, collect
 from asr.corpus.splitting.relations import distinctive
 from asr.errors import UserError
-from asr.text import normalize
+from asr.text import Numbers, normalize
 
 COLUMNS = ("text", "sentence", "transcription")
 """Names of the column of transcripts, the preferred one first."""
@@ -30,7 +30,7 @@ class Reference:
     """Normalised as transcripts are, none of them empty."""
 
 
-def read_references(folder: Path, language: str) -> tuple[Reference, ...]:
+def read_references(folder: Path, language: str, numbers: Numbers = "keep") -> tuple[Reference, ...]:
     """The outside test sets in `folder` and the folders below it, by name.
 
     A `.txt` file holds a transcript a line; `.csv`, `.tsv` and `.jsonl` files have one of `COLUMNS`. Other
@@ -39,6 +39,7 @@ def read_references(folder: Path, language: str) -> tuple[Reference, ...]:
     Args:
         folder: of the files.
         language: decides how texts are normalised.
+        numbers: the same as for the corpus.
 
     Raises:
         UserError: a file is not UTF-8, has no such column, breaks its format or holds no text.
@@ -49,7 +50,7 @@ def read_references(folder: Path, language: str) -> tuple[Reference, ...]:
     if not folder.is_dir():
         raise UserError(f"validate.external: {folder} is a file; name the folder that holds it")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READERS and path.is_file())
-    return tuple(_reference(path, path.relative_to(folder).as_posix(), language) for path in paths)
+    return tuple(_reference(path, path.relative_to(folder).as_posix(), language, numbers) for path in paths)
 
 
 def overlaps(
@@ -79,8 +80,8 @@ def overlaps(
     )
 
 
-def _reference(path: Path, name: str, language: str) -> Reference:
-    keys = frozenset(normalize(text, language) for text in READERS[path.suffix.lower()](path)) - {""}
+def _reference(path: Path, name: str, language: str, numbers: Numbers) -> Reference:
+    keys = frozenset(normalize(text, language, numbers) for text in READERS[path.suffix.lower()](path)) - {""}
     if not keys:
         raise UserError(f"{path}: holds no transcript; fill the file or remove it")
     return Reference(name, keys)

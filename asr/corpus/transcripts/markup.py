@@ -77,14 +77,15 @@ def tag(item: Transcript) -> Finding | None:
 def digits(item: Transcript) -> Finding | None:
     """Figures, counted so that their share is known.
 
-    The policy: digits stay digits in labels and in scoring alike. Spelling them out needs a reading
-    (2021 is a year, a price or a code), and a rule that did so on one side only would count as errors.
-    A corpus that spells numbers out should do so throughout, and this count shows whether it does.
+    The policy: one rule for labels and for scoring. `data.numbers` says which: digits stay digits in both, or are
+    spelt out in both by `asr.numbers`. This count shows what is left of them.
     """
     found = len(_FIGURES.findall(item.text))
     if not found:
         return None
-    return Finding("text.digits", f"{found} digits or signs such as %: kept as they are, in scoring too", found, 0)
+    return Finding(
+        "text.digits", f"{found} digits or signs such as %: kept as they are, in scoring too (data.numbers)", found, 0
+    )
 
 
 def personal(item: Transcript) -> Finding | None:

@@ -28,6 +28,10 @@ RULES: tuple[Rule, ...] = (
     markup.personal,
 )
 """Rejecting rules first: a text that cannot be read is not worth a warning."""
+AZERBAIJANI_RULES = (script.script, script.alphabet, language.language, language.ascii_folded)
+"""They know the letters and words of one language and say nothing about others."""
+RULES_ELSEWHERE = tuple(rule for rule in RULES if rule not in AZERBAIJANI_RULES)
+"""For a corpus in another language."""
 WORD_RULES: tuple[Rule, ...] = (repetition.loop, language.language, language.ascii_folded, language.all_caps)
 """The rules that a plain sentence can break; the others look for characters that it does not have."""
 
@@ -35,18 +39,21 @@ _PLAIN = re.compile(rf"[ .,!?]*[{LETTERS}][{LETTERS} .,!?]*(?:(?<=[{LETTERS}])-[
 """Azerbaijani letters and the commonest punctuation, hyphens inside words: about nine sentences of ten."""
 
 
-def text_findings(raw: str, text: str) -> tuple[Finding, ...]:
+def text_findings(raw: str, text: str, spoken: str = "az") -> tuple[Finding, ...]:
     """Findings of one transcript in the order of `RULES`; none for one that is literally empty.
 
     Args:
         raw: as the source gives it.
         text: the same, cleaned by `asr.text.clean`.
+        spoken: code of the corpus' language.
     """
     if not raw and not text:
         return ()
+    if spoken != "az":
+        return judged(transcript(raw, text, spoken), RULES_ELSEWHERE)
     if _PLAIN.fullmatch(text) and (raw == text or not script.has_control(raw)):
         return judged(Transcript(raw, text, _plain_words(text)), WORD_RULES)
-    return judged(transcript(raw, text), RULES)
+    return judged(transcript(raw, text, spoken), RULES)
 
 
 def judged(item: Transcript, rules: tuple[Rule, ...]) -> tuple[Finding, ...]:

@@ -25,9 +25,9 @@ class Transcript(NamedTuple):
 Rule = Callable[[Transcript], Finding | None]
 
 
-def transcript(raw: str, text: str) -> Transcript:
+def transcript(raw: str, text: str, language: str = "az") -> Transcript:
     """The transcript with its words."""
-    return Transcript(raw, text, _WORD.findall(lower(text)))
+    return Transcript(raw, text, _WORD.findall(lower(text, language)))
 
 
 def word_list(block: str) -> frozenset[str]:

@@ -1,0 +1,1 @@
+"""Small files about a run that other tools and readers expect, in `plots/records`."""
