@@ -23,7 +23,7 @@ from asr.corpus.store import ClipStore
 from asr.devices import Compute, choose_compute
 from asr.files import replaced_folder, write_json, write_text
 from asr.models.build import SpeechModel, save
-from asr.models.card import model_card, validation
+from asr.models.card import LAST, model_card, validation
 from asr.params import TrainStage, as_plain
 from asr.provenance import files_hash, provenance
 from asr.stage import run
@@ -67,7 +67,7 @@ def _write(
     model: SpeechModel, outcome: Outcome, args: argparse.Namespace, params: dict[str, Any], made_of: dict[str, Any]
 ) -> None:
     results = metrics(model, outcome) | {"provenance": made_of}
-    _save(model, args.last, params, results)
+    _save(model, args.last, params, results | {"published": LAST})
     model.network.load_state_dict(outcome.weights)
     _save(model, args.model, params, results)
     write_json(args.metrics, results)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 
 from asr.corpus.clips import Utterance
 from asr.models.build import SpeechModel, build
@@ -40,6 +41,19 @@ def tone(seconds: float, hertz: float = 300.0) -> Pcm16:
     """A tone at half of full scale, shape = (samples,)."""
     times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     return np.rint(16000 * np.sin(2 * np.pi * hertz * times)).astype(np.int16)
+
+
+def talkative_model(tokens: int) -> SpeechModel:
+    """A tiny model with large weights: it says other things to other clips, in at most `tokens` with the prefix."""
+    torch.manual_seed(2)
+    speech = tiny_model(dropout=0.0, d_model=32, decoder_layers=2, feed_forward=48)
+    with torch.no_grad():
+        for part, scale in ((speech.network.model.encoder, 8), (speech.network.model.decoder, 16)):
+            for name, weight in part.named_parameters():
+                if "norm" not in name:
+                    weight.mul_(scale)
+    speech.network.config.max_target_positions = tokens
+    return speech
 
 
 def tiny_corpus(count: int = 12) -> tuple[list[Utterance], Mapping[str, Pcm16]]:

@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import constants
 
 from asr.decoding import baseline as module
-from asr.decoding.baseline import Skipped, base_model, base_transcriber, baseline_section, before_after
+from asr.decoding.baseline import base_model, base_transcriber, baseline_section, before_after
 from asr.decoding.basic import basic_normalizer
 from asr.decoding.generate import Transcriber
 from asr.decoding.predict import Predictions
@@ -22,6 +22,7 @@ from asr.features import Edges, LogMel
 from asr.models.build import SpeechModel, save
 from asr.pcm import Pcm16
 from asr.scoring.evaluation import evaluate_pairs
+from asr.scoring.skipped import Skipped
 from asr.scoring.wer import Pair, Score
 from asr.text import normalize
 from tests.models import tiny_corpus, tiny_model

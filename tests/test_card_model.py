@@ -126,3 +126,11 @@ def test_hostile_names_stay_yaml(base: str) -> None:
 
 def test_equal_metrics_give_equal_bytes() -> None:
     assert made().content == made().content
+
+
+def test_the_card_of_the_last_weights_quotes_their_own_error_rate() -> None:
+    card = made(published="last", last_validation_wer=0.3)
+    (result,) = card.data.eval_results
+    assert "validation WER 0.3000 after step 2000" in card.content
+    assert result.metric_value == 30
+    assert "chosen" not in result.dataset_name

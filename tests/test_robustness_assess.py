@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from asr.corpus.clips import Utterance
 from asr.decoding.generate import Transcriber
@@ -15,7 +14,7 @@ from asr.files import write_json, write_tsv
 from asr.models.build import SpeechModel
 from asr.pcm import Pcm16
 from asr.robustness.assess import Robustness, assess
-from tests.models import tiny_corpus, tiny_model
+from tests.models import talkative_model, tiny_corpus
 
 COUNT = 3
 SECTIONS = {"noise", "non_speech", "quiet", "long_form", "timestamps"}
@@ -24,15 +23,7 @@ SECTIONS = {"noise", "non_speech", "quiet", "long_form", "timestamps"}
 @pytest.fixture(scope="module")
 def model() -> SpeechModel:
     """Says other things to other clips, in at most 24 tokens."""
-    torch.manual_seed(2)
-    speech = tiny_model(dropout=0.0, d_model=32, decoder_layers=2, feed_forward=48)
-    with torch.no_grad():
-        for part, scale in ((speech.network.model.encoder, 8), (speech.network.model.decoder, 16)):
-            for name, weight in part.named_parameters():
-                if "norm" not in name:
-                    weight.mul_(scale)
-    speech.network.config.max_target_positions = 28
-    return speech
+    return talkative_model(tokens=28)
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,12 @@ from asr.decoding.generate import Hypothesis
 from asr.errors import UserError
 from asr.features import Edges
 from asr.pcm import SAMPLE_RATE, Pcm16
-from asr.robustness.material import Heard, Skipped, choose
+from asr.robustness.material import Heard, choose
 from asr.robustness.mixing import FULL_SCALE, speech_level
 from asr.robustness.noise import COLUMNS, FEWEST_VOICES, SNRS_DB, Noisy, others, under_noise
 from asr.robustness.non_speech import SOUNDS, on_non_speech
 from asr.robustness.quiet import DOWN_DB, when_quiet
+from asr.scoring.skipped import Skipped
 from tests.factories import speech_like
 
 TEXTS = ("Salam, dünya.", "İşığı yandır.", "Saat üçə on dəqiqə qalıb.", "Bakıda hava küləkli olacaq.")

@@ -15,8 +15,9 @@ from asr.features import Edges, LogMel
 from asr.models.build import SpeechModel, generation_config
 from asr.pcm import SAMPLE_RATE, Pcm16
 from asr.robustness.long_form import LENGTH_SECONDS, PAUSE_SECONDS, RECORDINGS, LongForm, in_long_form, joined
-from asr.robustness.material import Skipped, choose
+from asr.robustness.material import choose
 from asr.robustness.timestamps import MOST_CLIPS, TOLERANCE_SECONDS, judged, said_times, with_timestamps
+from asr.scoring.skipped import Skipped
 from tests.factories import speech_like
 from tests.models import tiny_model, tone
 

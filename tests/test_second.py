@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from asr.audio import wav_bytes
-from asr.decoding.baseline import Skipped
 from asr.decoding.generate import Transcriber
 from asr.decoding.second import normalizer_of, read_second, second_section
 from asr.errors import UserError
 from asr.features import Edges, LogMel
 from asr.models.build import save
+from asr.scoring.skipped import Skipped
 from asr.scoring.wer import corpus_score, score_utterances
 from asr.text import normalize
 from tests.factories import encoded

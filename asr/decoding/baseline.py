@@ -29,6 +29,7 @@ from asr.models.tokenizer import TASK, token_language
 from asr.models.whisper import without_padding
 from asr.scoring.intervals import Interval, bootstrap_interval
 from asr.scoring.paired import PairedTest, paired_bootstrap
+from asr.scoring.skipped import Skipped
 from asr.scoring.wer import Score, corpus_score, score
 from asr.text import Numbers
 
@@ -41,17 +42,6 @@ NEEDED = (
     ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
 """Of each row one file. Where the first two are missing, transformers puts its own defaults in their place."""
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A measurement that could not be made."""
-
-    reason: str
-
-    def as_plain(self) -> dict[str, Any]:
-        """What the metrics file says instead."""
-        return {"skipped": self.reason}
 
 
 @dataclass(frozen=True)

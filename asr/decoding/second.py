@@ -18,7 +18,7 @@ from asr.corpus.sources.encoding import printable
 from asr.corpus.sources.folder import list_folder
 from asr.corpus.sources.manifest import Columns, checked, read_clips
 from asr.corpus.sources.tables import FORMATS, read_table
-from asr.decoding.baseline import Rates, Skipped, base_transcriber, before_after
+from asr.decoding.baseline import Rates, base_transcriber, before_after
 from asr.decoding.basic import basic_normalizer
 from asr.decoding.generate import Transcriber
 from asr.errors import UserError
@@ -26,6 +26,7 @@ from asr.isolation import IsolatedDecoder
 from asr.models.tokenizer import token_language
 from asr.numbers import NUMBER_LANGUAGES
 from asr.pcm import Pcm16
+from asr.scoring.skipped import Skipped
 from asr.scoring.wer import Score, Silence, TextForm, score_utterances
 from asr.text import NORMALIZER_VERSION, Language, Numbers, normalize, normalizer_hash
 

@@ -7,11 +7,12 @@ from typing import Any, cast
 from asr.corpus.clips import Clips, Utterance
 from asr.decoding.generate import Transcriber
 from asr.robustness.long_form import LongForm, in_long_form
-from asr.robustness.material import Skipped, choose
+from asr.robustness.material import choose
 from asr.robustness.noise import COLUMNS, Noisy, under_noise
 from asr.robustness.non_speech import NonSpeech, on_non_speech
 from asr.robustness.quiet import Quiet, when_quiet
 from asr.robustness.timestamps import Timestamps, with_timestamps
+from asr.scoring.skipped import Skipped
 from asr.scoring.table import Table
 from asr.text import Language, Numbers
 

@@ -26,17 +26,6 @@ class Recogniser(Protocol):
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """Stands where something could not be measured."""
-
-    reason: str
-
-    def as_plain(self) -> dict[str, Any]:
-        """For a metrics file."""
-        return {"skipped": self.reason}
-
-
-@dataclass(frozen=True)
 class Heard:
     """The chosen clips as recognised in one condition."""
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from asr.corpus.clips import Clips, Utterance
 from asr.robustness.drawing import generator, rank
-from asr.robustness.material import Heard, Material, Recogniser, Skipped
+from asr.robustness.material import Heard, Material, Recogniser
 from asr.robustness.mixing import Wave, mix
 from asr.robustness.sounds import babble, hum, pink, white
+from asr.scoring.skipped import Skipped
 from asr.scoring.table import Table
 
 SNRS_DB = (0, 5, 10, 20)

@@ -15,7 +15,7 @@ import torch
 from asr.decoding.generate import SPARE_TOKENS, TOKENS_PER_SECOND, Transcriber
 from asr.features import HOP, padded_wave
 from asr.pcm import SAMPLE_RATE, Pcm16
-from asr.robustness.material import Skipped
+from asr.scoring.skipped import Skipped
 
 MOST_CLIPS = 20
 FIRST = "<|0.00|>"
