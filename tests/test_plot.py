@@ -48,7 +48,7 @@ def drawn(tmp_path_factory):
     return root, run_stage(root, "images")
 
 
-def test_the_stage_draws_four_pictures(drawn):
+def test_the_stage_draws_five_pictures(drawn):
     assert set(drawn[1]) == IMAGES
     assert all(image.startswith(b"\x89PNG") for image in drawn[1].values())
 
