@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from asr.corpus.clips import Clips, Utterance
 from asr.decoding.generate import Transcriber
@@ -14,7 +14,7 @@ from asr.robustness.quiet import Quiet, when_quiet
 from asr.robustness.timestamps import Timestamps, with_timestamps
 from asr.scoring.skipped import Skipped
 from asr.scoring.table import Table
-from asr.text import Language, Numbers
+from asr.text import Numbers
 
 BEAMS = 1
 """Greedy search for all conditions: they are many, and what is asked is how far they differ from each other."""
@@ -79,13 +79,12 @@ def assess(
     if not count:
         return NotAssessed()
     greedy = replace(transcriber, beams=BEAMS)
-    language = cast(Language, transcriber.language)  # checked when the parameters were read
-    material = choose(utterances, clips, count, language, numbers)
+    material = choose(utterances, clips, count, transcriber.language, numbers)
     clean = material.heard(greedy.transcribe(material.clips, "robustness, clean"))
     return Robustness(
         clips=len(material.clips),
         noise=under_noise(greedy, material, clean, utterances, clips),
-        non_speech=on_non_speech(greedy, greedy.edges, language, numbers),
+        non_speech=on_non_speech(greedy, greedy.edges, transcriber.language, numbers),
         quiet=when_quiet(greedy, material, clean),
         long_form=in_long_form(greedy, material, clean),
         timestamps=with_timestamps(greedy, material.clips),

@@ -15,7 +15,7 @@ from asr.pcm import Pcm16
 from asr.robustness.drawing import rank
 from asr.scoring.paired import paired_bootstrap
 from asr.scoring.wer import Score, corpus_score, score_utterances
-from asr.text import Language, Numbers, normalize
+from asr.text import Numbers, normalize
 
 
 class Recogniser(Protocol):
@@ -46,7 +46,7 @@ class Material:
     clips: tuple[Pcm16, ...]
     references: tuple[str, ...]
     """Normalised."""
-    language: Language
+    language: str
     numbers: Numbers
 
     def normalized(self, text: str) -> str:
@@ -74,7 +74,7 @@ class Material:
         }
 
 
-def choose(utterances: Sequence[Utterance], clips: Clips, count: int, language: Language, numbers: Numbers) -> Material:
+def choose(utterances: Sequence[Utterance], clips: Clips, count: int, language: str, numbers: Numbers) -> Material:
     """At most `count` clips with words, in an order that follows from the ids: more clips add to fewer.
 
     Raises:

@@ -14,7 +14,7 @@ from asr.robustness.drawing import generator
 from asr.robustness.material import Recogniser
 from asr.robustness.mixing import at_level
 from asr.robustness.sounds import Maker, breath, hum, music, pink, silence, white
-from asr.text import Language, Numbers, normalize
+from asr.text import Numbers, normalize
 
 LENGTHS_SECONDS = (1.0, 3.0, 8.0)
 TAKES = 4
@@ -77,7 +77,7 @@ class NonSpeech:
         return {kind: emitted.as_plain() for kind, emitted in self.kinds.items()}
 
 
-def on_non_speech(recogniser: Recogniser, edges: Edges, language: Language, numbers: Numbers) -> NonSpeech:
+def on_non_speech(recogniser: Recogniser, edges: Edges, language: str, numbers: Numbers) -> NonSpeech:
     """All kinds of sound at all lengths of `LENGTHS_SECONDS` that the model takes, or at its longest alone."""
     lengths = [seconds for seconds in LENGTHS_SECONDS if seconds <= edges.seconds[-1]] or [edges.seconds[-1]]
     made = [

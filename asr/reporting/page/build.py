@@ -23,7 +23,7 @@ from asr.reporting.page.origin import origin_section
 from asr.reporting.page.pictures import pictures_section
 from asr.reporting.page.rates import summary
 from asr.reporting.page.sound import embedded
-from asr.text import Language, Numbers
+from asr.text import Numbers
 
 TEMPLATES = Path(__file__).parent
 SCRIPTS = ("sound.js", "filters.js", "rows.js", "report.js")
@@ -51,7 +51,7 @@ class PageInputs:
     """Samples of the test clips; None for a page without sound."""
     params: Mapping[str, Any]
     """Content of `params.yaml`."""
-    language: Language
+    language: str
     numbers: Numbers
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from asr.errors import UserError
 from asr.scoring.alignment import AlignedWord, align
-from asr.text import Language, Numbers, normalize
+from asr.text import Numbers, normalize
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class BrowsedClip:
         }
 
 
-def browsed(rows: Iterable[Mapping[str, Any]], language: Language, numbers: Numbers) -> list[BrowsedClip]:
+def browsed(rows: Iterable[Mapping[str, Any]], language: str, numbers: Numbers) -> list[BrowsedClip]:
     """The rows of a predictions file, most errors first, then shortest.
 
     Raises:
@@ -84,7 +84,7 @@ def check_counts(clips: Sequence[BrowsedClip], test: Mapping[str, Any]) -> None:
         )
 
 
-def _clip(row: Mapping[str, Any], language: Language, numbers: Numbers) -> BrowsedClip:
+def _clip(row: Mapping[str, Any], language: str, numbers: Numbers) -> BrowsedClip:
     try:
         said, heard = (normalize(row[key], language, numbers) for key in ("reference", "hypothesis"))
         return BrowsedClip(
